@@ -1,1 +1,3 @@
-export {};
+export * from './bytes.ts';
+export * from './error-codes.ts';
+export * from './errors.ts';

@@ -1,0 +1,88 @@
+import { SignetError } from './errors.ts';
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Lower-case hexadecimal of `bytes`. */
+export function toHex(bytes: Uint8Array): string {
+  return view(bytes).toString('hex');
+}
+
+/**
+ * Bytes of a hexadecimal string, either case.
+ *
+ * @param what names the value in the error
+ * @throws ERR_ENCODING when the text has an odd length or another character
+ */
+export function fromHex(text: string, what = 'value'): Uint8Array {
+  if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text)) {
+    throw new SignetError('ERR_ENCODING', `${what} is not hexadecimal with an even number of digits`);
+  }
+  return new Uint8Array(Buffer.from(text, 'hex'));
+}
+
+/** Standard padded base64 (RFC 4648 §4) of `bytes`. */
+export function toBase64(bytes: Uint8Array): string {
+  return view(bytes).toString('base64');
+}
+
+/**
+ * Bytes of standard base64: padded, without white space, and canonical, so that one value has one encoding
+ * (RFC 4648 §3.5).
+ *
+ * @param what names the value in the error
+ * @throws ERR_ENCODING
+ */
+export function fromBase64(text: string, what = 'value'): Uint8Array {
+  const bytes = Buffer.from(text, 'base64');
+  // Node's decoder skips what it does not know; encoding again shows whether it had to.
+  if (bytes.toString('base64') !== text) {
+    throw new SignetError('ERR_ENCODING', `${what} is not canonical padded base64 (RFC 4648 §4)`);
+  }
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** UTF-8 bytes of `text`. */
+export function utf8(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/**
+ * Text of UTF-8 bytes; a byte order mark is kept as a character.
+ *
+ * @throws ERR_ENCODING when the bytes are not UTF-8
+ */
+export function fromUtf8(bytes: Uint8Array, what = 'value'): string {
+  try {
+    return decoder.decode(bytes);
+  } catch (cause) {
+    throw new SignetError('ERR_ENCODING', `${what} is not valid UTF-8`, { cause });
+  }
+}
+
+/** All parts in one new array. */
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const whole = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}
+
+/** Whether both hold the same bytes. Not constant in time: for public values only. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && compareBytes(a, b) === 0;
+}
+
+/** Lexicographic order of bytes: negative, zero or positive. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  return Buffer.compare(a, b);
+}
+
+function view(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
