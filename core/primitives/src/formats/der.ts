@@ -1,0 +1,287 @@
+import { fromUtf8 } from './bytes.ts';
+import { SignetError } from './errors.ts';
+
+/** Identifier octets of the universal types that this project reads (X.690 §8.1.2). */
+export const tags = {
+  boolean: 0x01,
+  integer: 0x02,
+  bitString: 0x03,
+  octetString: 0x04,
+  null: 0x05,
+  oid: 0x06,
+  enumerated: 0x0a,
+  utf8String: 0x0c,
+  printableString: 0x13,
+  teletexString: 0x14,
+  ia5String: 0x16,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  sequence: 0x30,
+  set: 0x31,
+} as const;
+
+const constructedBit = 0x20;
+const maximumChildren = 4096;
+const maximumIntegerBytes = 2048;
+const maximumOidBytes = 128;
+
+function malformed(what: string, problem: string): SignetError {
+  return new SignetError('ERR_DER', `${what} is not strict DER: ${problem} (X.690 §10)`);
+}
+
+/**
+ * One tag-length-value, as a range over the bytes it was read from. Nothing is copied and nothing is ever encoded
+ * again: what was signed is what is hashed (ARCHITECTURE, decision 3).
+ */
+export class DerNode {
+  /** Identifier octet: class, constructed bit and tag number below 31. */
+  readonly tag: number;
+  readonly #source: Uint8Array;
+  readonly #start: number;
+  readonly #contentStart: number;
+  readonly #end: number;
+  readonly #what: string;
+  #children: readonly DerNode[] | undefined;
+
+  /** Reads the TLV that starts at `start` and must end at or before `limit`. */
+  constructor(source: Uint8Array, start: number, limit: number, what: string) {
+    if (limit - start < 2) throw malformed(what, 'it is cut off');
+    const tag = source[start] ?? 0;
+    if ((tag & 0x1f) === 0x1f) throw malformed(what, 'a tag number above 30 is not expected');
+    let offset = start + 1;
+    let length = source[offset++] ?? 0;
+    if (length === 0x80) throw malformed(what, 'a length is indefinite');
+    if (length > 0x80) {
+      const count = length & 0x7f;
+      if (count > 4) throw malformed(what, 'a length has more than four octets');
+      if (offset + count > limit) throw malformed(what, 'it is cut off');
+      length = 0;
+      for (let index = 0; index < count; index++) length = length * 256 + (source[offset++] ?? 0);
+      if (length < 0x80 || length < 2 ** (8 * (count - 1))) throw malformed(what, 'a length is not minimal');
+    }
+    if (offset + length > limit) throw malformed(what, 'it is cut off');
+    this.tag = tag;
+    this.#source = source;
+    this.#start = start;
+    this.#contentStart = offset;
+    this.#end = offset + length;
+    this.#what = what;
+  }
+
+  /** The whole TLV. */
+  get bytes(): Uint8Array {
+    return this.#source.subarray(this.#start, this.#end);
+  }
+
+  /** The contents octets alone. */
+  get content(): Uint8Array {
+    return this.#source.subarray(this.#contentStart, this.#end);
+  }
+
+  /** Number of bytes of the whole TLV. */
+  get length(): number {
+    return this.#end - this.#start;
+  }
+
+  /** The TLVs inside a constructed one. */
+  children(): readonly DerNode[] {
+    if (this.#children !== undefined) return this.#children;
+    if ((this.tag & constructedBit) === 0) throw malformed(this.#what, `tag 0x${this.tag.toString(16)} has no parts`);
+    const children: DerNode[] = [];
+    let offset = this.#contentStart;
+    while (offset < this.#end) {
+      if (children.length >= maximumChildren) {
+        throw new SignetError('ERR_INPUT_TOO_LARGE', `${this.#what} has more than ${maximumChildren} parts`);
+      }
+      const child = new DerNode(this.#source, offset, this.#end, this.#what);
+      children.push(child);
+      offset = child.#end;
+    }
+    this.#children = children;
+    return children;
+  }
+
+  /** This node, when its identifier octet is `tag`. */
+  expect(tag: number, what = this.#what): this {
+    if (this.tag !== tag) {
+      throw new SignetError(
+        'ERR_DER',
+        `${what}: expected DER tag 0x${tag.toString(16)}, found 0x${this.tag.toString(16)}`,
+        { expected: `0x${tag.toString(16)}`, found: `0x${this.tag.toString(16)}` },
+      );
+    }
+    return this;
+  }
+
+  /** The parts of a SEQUENCE. */
+  sequence(): readonly DerNode[] {
+    return this.expect(tags.sequence).children();
+  }
+
+  /** Contents of an INTEGER in two's complement, minimal (X.690 §8.3.2). */
+  integerBytes(): Uint8Array {
+    const { content } = this.expect(tags.integer);
+    return this.#minimalInteger(content);
+  }
+
+  integer(): bigint {
+    const content = this.integerBytes();
+    const unsigned = BigInt(`0x${Buffer.from(content).toString('hex')}`);
+    return (content[0] ?? 0) >= 0x80 ? unsigned - (1n << BigInt(8 * content.length)) : unsigned;
+  }
+
+  /** A small non-negative INTEGER or ENUMERATED as a number. */
+  smallInteger(tag: number = tags.integer): number {
+    const content = this.#minimalInteger(this.expect(tag).content);
+    if (content.length > 4 || (content[0] ?? 0) >= 0x80) throw malformed(this.#what, 'an integer is out of range');
+    let value = 0;
+    for (const byte of content) value = value * 256 + byte;
+    return value;
+  }
+
+  boolean(): boolean {
+    const { content } = this.expect(tags.boolean);
+    if (content.length !== 1 || (content[0] !== 0 && content[0] !== 0xff)) {
+      throw malformed(this.#what, 'a BOOLEAN is neither 00 nor FF');
+    }
+    return content[0] === 0xff;
+  }
+
+  /** A dotted object identifier. */
+  oid(): string {
+    return decodeOid(this.expect(tags.oid).content, this.#what);
+  }
+
+  octetString(): Uint8Array {
+    return this.expect(tags.octetString).content;
+  }
+
+  /** Bytes of a BIT STRING without unused bits, as keys and signatures are. */
+  bitString(): Uint8Array {
+    const { content } = this.expect(tags.bitString);
+    if (content[0] !== 0) throw malformed(this.#what, 'a BIT STRING has unused bits or no contents');
+    return content.subarray(1);
+  }
+
+  /** A named bit list (X.690 §11.2.2): whether bit `n`, counted from the most significant, is set. */
+  namedBits(): (bit: number) => boolean {
+    const { content } = this.expect(tags.bitString);
+    const unused = content[0];
+    const last = content.at(-1) ?? 0;
+    if (unused === undefined || unused > 7 || (content.length === 1 && unused !== 0)) {
+      throw malformed(this.#what, 'a BIT STRING is malformed');
+    }
+    if (content.length > 1 && (last & ((1 << unused) - 1)) !== 0) {
+      throw malformed(this.#what, 'unused bits of a BIT STRING are set');
+    }
+    return (bit) => ((content[1 + (bit >> 3)] ?? 0) & (0x80 >> (bit & 7))) !== 0;
+  }
+
+  /** UTCTime or GeneralizedTime as RFC 5280 §4.1.2.5 allows them: in Zulu, with seconds, without fractions. */
+  time(): Date {
+    if (this.tag === tags.utcTime) {
+      const match = /^(\d\d)(\d{10})Z$/.exec(this.#ascii());
+      if (match?.[1] === undefined || match[2] === undefined) throw malformed(this.#what, 'a UTCTime is malformed');
+      return dateOf(`${Number(match[1]) >= 50 ? '19' : '20'}${match[1]}${match[2]}`, '', this.#what);
+    }
+    this.expect(tags.generalizedTime);
+    const match = /^(\d{14})Z$/.exec(this.#ascii());
+    if (match?.[1] === undefined) throw malformed(this.#what, 'a GeneralizedTime is malformed');
+    return dateOf(match[1], '', this.#what);
+  }
+
+  /** GeneralizedTime with an optional fraction of a second, as RFC 3161 §2.4.2 allows it; cut to milliseconds. */
+  timeWithFraction(): Date {
+    this.expect(tags.generalizedTime);
+    const match = /^(\d{14})(?:\.(\d{0,8}[1-9]))?Z$/.exec(this.#ascii());
+    if (match?.[1] === undefined) throw malformed(this.#what, 'a GeneralizedTime is malformed');
+    return dateOf(match[1], match[2] ?? '', this.#what);
+  }
+
+  /** Text of a string type (UTF-8, printable, IA5 or Teletex, the last three as ASCII). */
+  text(): string {
+    if (this.tag === tags.utf8String) return fromUtf8(this.content, this.#what);
+    if (this.tag !== tags.printableString && this.tag !== tags.ia5String && this.tag !== tags.teletexString) {
+      throw malformed(this.#what, `tag 0x${this.tag.toString(16)} is not a string`);
+    }
+    return this.#ascii();
+  }
+
+  #ascii(): string {
+    return asciiText(this.content, this.#what);
+  }
+
+  #minimalInteger(content: Uint8Array): Uint8Array {
+    const [first, second] = content;
+    if (first === undefined) throw malformed(this.#what, 'an INTEGER is empty');
+    if (content.length > maximumIntegerBytes) {
+      throw new SignetError(
+        'ERR_INPUT_TOO_LARGE',
+        `${this.#what}: an INTEGER is longer than ${maximumIntegerBytes} bytes`,
+      );
+    }
+    if (second !== undefined && ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80))) {
+      throw malformed(this.#what, 'an INTEGER is not minimal');
+    }
+    return content;
+  }
+}
+
+/** Text of bytes below 0x80, as in IA5String and in the raw values of Fulcio's first extensions. */
+export function asciiText(bytes: Uint8Array, what: string): string {
+  for (const byte of bytes) {
+    if (byte > 0x7f) throw malformed(what, 'a character is not ASCII');
+  }
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}
+
+/**
+ * Reads strict DER (X.690 §10): definite and minimal lengths, nothing after the value.
+ *
+ * @param bytes one TLV, exactly
+ * @param what names the structure in errors
+ * @throws ERR_DER, ERR_INPUT_TOO_LARGE; parts are checked when they are read
+ */
+export function parseDer(bytes: Uint8Array, what = 'value'): DerNode {
+  const node = new DerNode(bytes, 0, bytes.length, what);
+  if (node.length !== bytes.length) throw malformed(what, `${bytes.length - node.length} bytes follow its end`);
+  return node;
+}
+
+/** Reads the contents octets of an OBJECT IDENTIFIER. */
+export function decodeOid(content: Uint8Array, what = 'object identifier'): string {
+  if (content.length === 0 || content.length > maximumOidBytes || (content.at(-1) ?? 0) >= 0x80) {
+    throw malformed(what, 'an OBJECT IDENTIFIER is malformed');
+  }
+  const arcs: string[] = [];
+  let value = 0n;
+  let starts = true;
+  for (const byte of content) {
+    if (starts && byte === 0x80) throw malformed(what, 'an OBJECT IDENTIFIER is not minimal');
+    value = (value << 7n) | BigInt(byte & 0x7f);
+    starts = byte < 0x80;
+    if (!starts) continue;
+    if (arcs.length === 0) {
+      const first = value < 40n ? 0n : value < 80n ? 1n : 2n;
+      arcs.push(String(first), String(value - first * 40n));
+    } else {
+      arcs.push(String(value));
+    }
+    value = 0n;
+  }
+  return arcs.join('.');
+}
+
+function dateOf(digits: string, fraction: string, what: string): Date {
+  const part = (from: number, to: number) => Number(digits.slice(from, to));
+  const [year, month, day] = [part(0, 4), part(4, 6), part(6, 8)];
+  const [hour, minute, second] = [part(8, 10), part(10, 12), part(12, 14)];
+  const date = new Date(0);
+  date.setUTCFullYear(year, month - 1, day);
+  date.setUTCHours(hour, minute, second, Number(fraction.slice(0, 3).padEnd(3, '0')));
+  // Date rolls over what does not exist (30 February, hour 24): the fields tell.
+  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day || hour > 23 || minute > 59 || second > 59) {
+    throw malformed(what, `the time ${digits} does not exist`);
+  }
+  return date;
+}
