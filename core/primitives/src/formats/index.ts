@@ -8,3 +8,6 @@ export * from './oids.ts';
 export * from './pem.ts';
 export * from './public-key.ts';
 export * from './redact.ts';
+export * from './x509.ts';
+export * from './fulcio.ts';
+export * from './sct.ts';

@@ -1,0 +1,95 @@
+import { fromUtf8, utf8 } from './bytes.ts';
+import { parseDer, tags } from './der.ts';
+import { der } from './der-writer.ts';
+import { SignetError } from './errors.ts';
+import { oids } from './oids.ts';
+import type { Certificate } from './x509.ts';
+
+/**
+ * Names of the claims that Fulcio writes into certificates by the last arc of their OID, 1.3.6.1.4.1.57264.1.N
+ * (sigstore/fulcio docs/oid-info.md). 7 is the type of an otherName and no extension.
+ */
+export const fulcioClaimArcs = {
+  issuerV1: 1,
+  githubWorkflowTrigger: 2,
+  githubWorkflowSha: 3,
+  githubWorkflowName: 4,
+  githubWorkflowRepository: 5,
+  githubWorkflowRef: 6,
+  issuer: 8,
+  buildSignerUri: 9,
+  buildSignerDigest: 10,
+  runnerEnvironment: 11,
+  sourceRepositoryUri: 12,
+  sourceRepositoryDigest: 13,
+  sourceRepositoryRef: 14,
+  sourceRepositoryIdentifier: 15,
+  sourceRepositoryOwnerUri: 16,
+  sourceRepositoryOwnerIdentifier: 17,
+  buildConfigUri: 18,
+  buildConfigDigest: 19,
+  buildTrigger: 20,
+  runInvocationUri: 21,
+  sourceRepositoryVisibility: 22,
+  deploymentEnvironment: 23,
+  tokenSubject: 24,
+} as const;
+
+export type FulcioClaimName = keyof typeof fulcioClaimArcs;
+
+/** What a Fulcio certificate says of its signer; absent claims are absent keys. */
+export type FulcioClaims = { readonly [Name in FulcioClaimName]?: string };
+
+export const fulcioClaimNames = Object.keys(fulcioClaimArcs) as readonly FulcioClaimName[];
+
+/** Dotted OID of a claim's extension. */
+export function fulcioClaimOid(name: FulcioClaimName): string {
+  return `${oids.fulcio}.${fulcioClaimArcs[name]}`;
+}
+
+/** Arcs 1 to 6 hold the text itself, later ones a DER UTF8String (docs/oid-info.md). */
+function isRaw(name: FulcioClaimName): boolean {
+  return fulcioClaimArcs[name] <= 6;
+}
+
+/**
+ * Reads the claims of a certificate.
+ *
+ * @throws ERR_CERT_FORMAT when a claim is not encoded as its OID demands
+ */
+export function fulcioClaims(certificate: Certificate): FulcioClaims {
+  const claims: { [Name in FulcioClaimName]?: string } = {};
+  for (const name of fulcioClaimNames) {
+    const extension = certificate.extensions.get(fulcioClaimOid(name));
+    if (extension === undefined) continue;
+    try {
+      claims[name] = isRaw(name)
+        ? fromUtf8(extension.value, name)
+        : fromUtf8(parseDer(extension.value, name).expect(tags.utf8String).content, name);
+    } catch (cause) {
+      throw new SignetError('ERR_CERT_FORMAT', `certificate: claim ${name} is not encoded as its OID demands`, { cause });
+    }
+  }
+  return claims;
+}
+
+/** The issuer of the identity: arc 8, or arc 1 in certificates from before 2022. */
+export function fulcioIssuer(claims: FulcioClaims): string | undefined {
+  return claims.issuer ?? claims.issuerV1;
+}
+
+/**
+ * Encodes claims as certificate extensions, in the order of their arcs; empty and absent claims are left out.
+ *
+ * @returns one DER Extension each
+ */
+export function fulcioExtensions(claims: FulcioClaims): readonly Uint8Array[] {
+  const extensions: Uint8Array[] = [];
+  for (const name of fulcioClaimNames) {
+    const value = claims[name];
+    if (value === undefined || value === '') continue;
+    const encoded = isRaw(name) ? utf8(value) : der.utf8String(value);
+    extensions.push(der.sequence(der.oid(fulcioClaimOid(name)), der.octetString(encoded)));
+  }
+  return extensions;
+}
