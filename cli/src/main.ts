@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+import { run } from './run.ts';
+
+const interruption = new AbortController();
+
+/**
+ * The signal of Ctrl-C and SIGTERM. Only a command that looks at it takes the signals over; the second Ctrl-C ends the
+ * process in any case.
+ */
+function watchInterruption(): AbortSignal {
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    if (process.listenerCount(name) === 0)
+      process.once(name, () => interruption.abort(new Error(`interrupted by ${name}`)));
+  }
+  return interruption.signal;
+}
+
+// A reader that closes the pipe early (`signet … | head`) is no fault.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
+// Set, not exited with: what was written to a pipe must get out first.
+process.exitCode = await run(process.argv.slice(2), {
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  cwd: process.cwd(),
+  interruption: watchInterruption,
+});

@@ -1,0 +1,23 @@
+import type { Command } from './command.ts';
+
+/** Where each verb lives. A verb's file is read only when the verb is used, so that `ci` and `verify` start at once. */
+export const verbs: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
+  publish: () => import('./commands/publish.ts'),
+  sign: () => import('./commands/sign.ts'),
+  whoami: () => import('./commands/whoami.ts'),
+  ci: () => import('./commands/ci.ts'),
+  verify: () => import('./commands/verify.ts'),
+  inspect: () => import('./commands/inspect.ts'),
+  init: () => import('./commands/init.ts'),
+  up: () => import('./commands/up.ts'),
+  dev: () => import('./commands/dev.ts'),
+  help: () => import('./commands/help.ts'),
+};
+
+/** The verbs as `signet --help` groups them: by who uses them. */
+export const verbGroups: readonly { readonly title: string; readonly verbs: readonly string[] }[] = [
+  { title: 'Authors', verbs: ['publish', 'sign', 'whoami'] },
+  { title: 'Consumers', verbs: ['ci', 'verify', 'inspect'] },
+  { title: 'Operators', verbs: ['init', 'up'] },
+  { title: 'Development', verbs: ['dev'] },
+];
