@@ -85,6 +85,13 @@ export const errorCodes = {
   ERR_CT_LOG: 'The certificate transparency log did not accept a certificate, or answered with an invalid SCT.',
   ERR_AUTHORITY_CHAIN: 'The certificate chain of an authority does not verify, or does not fit its key.',
   ERR_TIMESTAMP_REFUSED: 'The timestamp authority refuses to answer a request.',
+  // Merkle trees, notes, checkpoints and tiles
+  ERR_INCLUSION_PROOF: 'An inclusion proof is malformed or does not lead to the expected root.',
+  ERR_CONSISTENCY_PROOF: 'A consistency proof is malformed, or the newer tree does not extend the older one.',
+  ERR_NOTE_FORMAT: 'A signed note is malformed.',
+  ERR_CHECKPOINT_FORMAT: 'A checkpoint is malformed.',
+  ERR_TILE_PATH: 'A path does not name a tile or an entry bundle.',
+  ERR_ENTRY_BUNDLE: 'An entry bundle is malformed.',
 } as const;
 
 /** A stable error code, a key of {@link errorCodes}. */
