@@ -92,6 +92,19 @@ export const errorCodes = {
   ERR_CHECKPOINT_FORMAT: 'A checkpoint is malformed.',
   ERR_TILE_PATH: 'A path does not name a tile or an entry bundle.',
   ERR_ENTRY_BUNDLE: 'An entry bundle is malformed.',
+  // The private instance and its registry plugin
+  ERR_INSTANCE: 'The data directory of an instance is missing, unfinished or contradicts itself.',
+  ERR_INSTANCE_BUSY: 'Another process uses the data directory of the instance.',
+  ERR_INSTANCE_CONFIG: 'The file instance.yaml or an option of the instance is malformed.',
+  ERR_INSTANCE_FORMAT: 'The data directory was written by a newer version.',
+  ERR_INSTANCE_URL: 'The public URL is not the one that was fixed when the instance was created.',
+  ERR_DEVELOPMENT_ONLY: 'A development feature was asked of an instance that is not for development.',
+  ERR_PLUGIN_CONFIG: 'The configuration of the registry plugin is malformed; the registry does not start.',
+  ERR_PLUGIN_INACTIVE: 'The registry came up without its plugin and was stopped.',
+  ERR_PUBLISH_FORBIDDEN: 'The registry does not take this package, or not from this user.',
+  ERR_EVIDENCE_MISSING: 'A package was published without the signed evidence that the registry demands.',
+  ERR_EVIDENCE_REFUSED: 'The evidence does not verify, is about other bytes, or its signer may not publish the package.',
+  ERR_REGISTRY_STORAGE: 'The storage of the registry failed.',
 } as const;
 
 /** A stable error code, a key of {@link errorCodes}. */
