@@ -1,0 +1,17 @@
+// Without a file on the command line, all tests run: `npm test -- --grep lockfile`. Files named there run alone, where
+// mocha would run them beside everything else: `npm test -- core/client/test/policy/rules.test.ts`.
+const everything = [
+  'core/*/test/**/*.test.ts',
+  'cli/test/**/*.test.ts',
+  'registry/test/**/*.test.ts',
+  'plugins/*/test/**/*.test.ts',
+  'test/src/**/*.test.ts',
+];
+const named = process.argv.slice(2).some((argument) => argument.endsWith('.ts'));
+
+module.exports = {
+  spec: named ? [] : everything,
+  'node-option': ['conditions=@signet/source'],
+  timeout: 60_000,
+  'forbid-only': true,
+};
