@@ -208,11 +208,15 @@ export function unjudgedImports(source) {
 
 const file = fileURLToPath(new URL('../biome.imports.json', import.meta.url));
 
-/** Whether biome.imports.json is what the table says. */
-export function isUpToDate() {
-  return readFileSync(file, 'utf8') === biomeImports();
+/** Says what is wrong with biome.imports.json; empty when it is what the table says. */
+export function staleness() {
+  if (readFileSync(file, 'utf8') === biomeImports()) return '';
+  return 'biome.imports.json is not what the table says: run node scripts/import-table.mjs --write';
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url) && process.argv.includes('--write')) {
-  writeFileSync(file, biomeImports());
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  if (process.argv.includes('--write')) writeFileSync(file, biomeImports());
+  const stale = staleness();
+  if (stale !== '') console.error(stale);
+  process.exitCode = stale === '' ? 0 : 1;
 }

@@ -3,9 +3,15 @@
 import { readFileSync } from 'node:fs';
 
 const { engines } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-const [major, minor, patch] = process.versions.node.split('.').map(Number);
-const supported =
-  major >= 26 || (major === 24 && minor >= 15) || (major === 22 && (minor > 22 || (minor === 22 && patch >= 2)));
+const current = process.versions.node.split('.').map(Number);
+
+// `engines` has ranges of two kinds: ^22.22.2 (that or later in major version 22) and >=26 (that or later).
+const supported = engines.node.split('||').some((range) => {
+  const wanted = range.match(/\d+/g).map(Number);
+  const differing = wanted.findIndex((number, index) => current[index] !== number);
+  const isLater = differing < 0 || current[differing] > wanted[differing];
+  return isLater && (!range.includes('^') || current[0] === wanted[0]);
+});
 
 if (!supported) {
   console.error(`Signet needs Node ${engines.node}; this is Node ${process.versions.node} (${process.execPath}).`);
