@@ -1,1 +1,3 @@
-export {};
+export * from './digest.ts';
+export * from './public-key.ts';
+export * from './verify-signature.ts';

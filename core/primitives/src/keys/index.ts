@@ -1,1 +1,3 @@
-export {};
+export * from './key-file.ts';
+export * from './memory.ts';
+export * from './signer.ts';

@@ -1,0 +1,26 @@
+import { createHash, hash } from 'node:crypto';
+import type { DigestAlgorithm } from '../formats/index.ts';
+
+/** Number of bytes of each digest. */
+export const digestLengths: Readonly<Record<DigestAlgorithm, number>> = {
+  sha1: 20,
+  sha256: 32,
+  sha384: 48,
+  sha512: 64,
+};
+
+/** Digest of the concatenation of `parts`. */
+export function digest(algorithm: DigestAlgorithm, ...parts: readonly Uint8Array[]): Uint8Array {
+  const [first, ...rest] = parts;
+  if (first !== undefined && rest.length === 0) return hash(algorithm, first, 'buffer');
+  const hasher = createHash(algorithm);
+  for (const part of parts) hasher.update(part);
+  return hasher.digest();
+}
+
+/** Digest of a stream, in constant memory. */
+export async function digestStream(algorithm: DigestAlgorithm, stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const hasher = createHash(algorithm);
+  for await (const chunk of stream) hasher.update(chunk);
+  return hasher.digest();
+}

@@ -1,0 +1,63 @@
+import { constants, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import {
+  defaultKeyDetails,
+  type KeyDetails,
+  keyDetailsHash,
+  keyMatchesDetails,
+  parsePublicKeyInfo,
+  SignetError,
+} from '../formats/index.ts';
+import type { Signer } from './signer.ts';
+
+/**
+ * A signer over a private key of this process.
+ *
+ * @param keyDetails by default the registry's algorithm for the key's kind and size
+ * @throws ERR_KEY_UNSUPPORTED when the algorithm is not for the key
+ */
+export function signerFromPrivateKey(privateKey: KeyObject, keyDetails?: KeyDetails): Signer {
+  const publicKey = parsePublicKeyInfo(
+    new Uint8Array(createPublicKey(privateKey).export({ format: 'der', type: 'spki' })),
+  );
+  const details = keyDetails ?? defaultKeyDetails(publicKey);
+  if (!keyMatchesDetails(publicKey, details)) {
+    throw new SignetError('ERR_KEY_UNSUPPORTED', `the algorithm ${details} is not for this private key`);
+  }
+  if (details === 'PKIX_ED25519_PH') {
+    throw new SignetError('ERR_KEY_UNSUPPORTED', 'Ed25519ph is verified but not signed with; use PKIX_ED25519');
+  }
+  const hash = keyDetailsHash(details) ?? null;
+  const key = details.startsWith('PKIX_RSA_PSS')
+    ? { key: privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+    : privateKey;
+  return {
+    publicKey,
+    keyDetails: details,
+    sign: async (message) => new Uint8Array(sign(hash, message, key)),
+  };
+}
+
+/** A fresh private key for the algorithm `keyDetails`. @throws ERR_KEY_UNSUPPORTED when this Node cannot make one */
+export function generatePrivateKey(keyDetails: KeyDetails): KeyObject {
+  const ec = (namedCurve: string) => generateKeyPairSync('ec', { namedCurve }).privateKey;
+  switch (keyDetails) {
+    case 'PKIX_ECDSA_P256_SHA_256':
+      return ec('P-256');
+    case 'PKIX_ECDSA_P384_SHA_384':
+      return ec('P-384');
+    case 'PKIX_ECDSA_P521_SHA_512':
+      return ec('P-521');
+    case 'PKIX_ED25519':
+      return generateKeyPairSync('ed25519').privateKey;
+    default: {
+      const rsa = /^PKIX_RSA_(?:PKCS1V15|PSS)_(\d+)_SHA256$/.exec(keyDetails);
+      if (rsa !== null) return generateKeyPairSync('rsa', { modulusLength: Number(rsa[1]) }).privateKey;
+      throw new SignetError('ERR_KEY_UNSUPPORTED', `keys for ${keyDetails} are not made here`);
+    }
+  }
+}
+
+/** A signer with a fresh private key that exists in this process alone. @throws ERR_KEY_UNSUPPORTED */
+export function generateSigner(keyDetails: KeyDetails = 'PKIX_ECDSA_P256_SHA_256'): Signer {
+  return signerFromPrivateKey(generatePrivateKey(keyDetails), keyDetails);
+}
