@@ -53,15 +53,17 @@ export const table = [
     name: '@signet/client',
     packages: ['@signet/primitives'],
     rooms: {
+      // Requests with every bound that a request must have; not an entry point, for the rooms that ask services.
+      http: { rooms: [] },
       trust: { rooms: [], modules: [] },
-      'trust/tuf': { rooms: ['trust'], modules: ['tuf-js', '@tufjs/models'] },
+      'trust/tuf': { rooms: ['http', 'trust'], modules: ['tuf-js', '@tufjs/models'] },
       verify: { rooms: ['trust'], modules: ['re2js'], io: false },
       policy: { rooms: ['verify'], modules: ['re2js', 'semver', 'yaml'], io: false },
       npm: { rooms: ['trust', 'verify', 'policy'] },
-      install: { rooms: ['trust', 'trust/tuf', 'verify', 'policy', 'npm'] },
-      identity: { rooms: [] },
-      sign: { rooms: ['trust', 'verify', 'identity'] },
-      publish: { rooms: ['trust', 'trust/tuf', 'verify', 'policy', 'npm', 'install', 'identity', 'sign'] },
+      install: { rooms: ['http', 'trust', 'trust/tuf', 'verify', 'policy', 'npm'] },
+      identity: { rooms: ['http'] },
+      sign: { rooms: ['http', 'trust', 'verify', 'identity'] },
+      publish: { rooms: ['http', 'trust', 'trust/tuf', 'verify', 'policy', 'npm', 'install', 'identity', 'sign'] },
     },
   },
   {
