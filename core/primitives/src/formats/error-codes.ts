@@ -105,6 +105,14 @@ export const errorCodes = {
   ERR_EVIDENCE_MISSING: 'A package was published without the signed evidence that the registry demands.',
   ERR_EVIDENCE_REFUSED: 'The evidence does not verify, is about other bytes, or its signer may not publish the package.',
   ERR_REGISTRY_STORAGE: 'The storage of the registry failed.',
+  // JSON documents
+  ERR_BUNDLE_FORMAT: 'A Sigstore bundle lacks a field, has an unknown one, or breaks a rule of its version.',
+  ERR_ENVELOPE_FORMAT: 'A DSSE envelope is malformed.',
+  ERR_STATEMENT_FORMAT: 'The signed payload is not a well-formed in-toto statement.',
+  ERR_LOG_ENTRY_FORMAT: 'A transparency log entry or its canonical body is malformed or of an unknown kind.',
+  ERR_TRUSTED_ROOT_FORMAT: 'A trusted root is malformed, of an unknown version, or lacks a validity start.',
+  ERR_SIGNING_CONFIG_FORMAT: 'A signing config is malformed or of an unknown version.',
+  ERR_SERVICE_UNAVAILABLE: 'The signing config has not enough usable services of a kind.',
 } as const;
 
 /** A stable error code, a key of {@link errorCodes}. */

@@ -1,0 +1,169 @@
+import { fromUtf8, SignetError } from '@signet/primitives/formats';
+import { parseIntegrity } from './integrity.ts';
+import { type JsonObject, JsonReader, own } from './json-value.ts';
+import { isExactVersion, isInstallableName } from './package-name.ts';
+
+/**
+ * How a package gets into node_modules.
+ *
+ * - `registry`: a tarball by name and version, from wherever `resolved` says
+ * - `git`: a clone; there are no bytes that a lockfile could hash
+ * - `file`: a tarball or folder on this machine
+ * - `link`: a symbolic link to a folder of the project, such as a workspace
+ * - `bundled`: inside the tarball of another package
+ */
+export type PackageSource = 'registry' | 'git' | 'file' | 'link' | 'bundled';
+
+/** One package that a lockfile lets npm install. */
+export interface LockedPackage {
+  /** Path below the project, `node_modules/a/node_modules/@b/c`. */
+  readonly location: string;
+  /** The package's own name: what a registry calls it. */
+  readonly name: string;
+  /** The name it is imported by, when that is another one (`npm:` aliases). */
+  readonly alias?: string;
+  /** Absent for links and folders without a version. */
+  readonly version?: string;
+  readonly source: PackageSource;
+  readonly resolved?: string;
+  /** Exactly one sha512; absent when the lockfile has none or only weaker hashes. */
+  readonly integrity?: string;
+  readonly dev: boolean;
+  readonly optional: boolean;
+  /** npm will change the package with a patch after unpacking it (lockfile version 4). */
+  readonly patched: boolean;
+}
+
+/** What matters of a package-lock.json or npm-shrinkwrap.json. */
+export interface PackageLock {
+  readonly lockfileVersion: number;
+  /** In the order of the file. The project itself and its workspace folders are not among them; links to these are. */
+  readonly packages: readonly LockedPackage[];
+}
+
+const maxBytes = 128 * 1024 * 1024;
+const maxPackages = 200_000;
+const reader: JsonReader = new JsonReader('ERR_LOCKFILE', 'lockfile');
+
+/**
+ * Reads package-lock.json or npm-shrinkwrap.json of version 2, 3 or 4: the `packages` that npm installs from.
+ *
+ * Refused are files that npm and this reader could understand differently (other versions, merge conflict markers, locations
+ * that are not plain paths) and integrity values with more than one hash, of which npm would accept any.
+ *
+ * @throws ERR_LOCKFILE, ERR_INTEGRITY_FORMAT, ERR_INPUT_TOO_LARGE
+ */
+export function readPackageLock(content: string | Uint8Array): PackageLock {
+  if (content.length > maxBytes) {
+    throw new SignetError('ERR_INPUT_TOO_LARGE', `lockfile is larger than ${maxBytes} bytes`);
+  }
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(typeof content === 'string' ? content : fromUtf8(content, 'lockfile'));
+  } catch (cause) {
+    reader.fail('it is not JSON; resolve merge conflicts first, then run `npm install --package-lock-only`', { cause });
+  }
+  const lock = reader.object(parsed, 'the file');
+  const lockfileVersion = own(lock, 'lockfileVersion');
+  if (lockfileVersion !== 2 && lockfileVersion !== 3 && lockfileVersion !== 4) {
+    reader.fail(
+      'its version cannot be verified; write it anew with `npm install --package-lock-only` of npm 9 or later',
+      {
+        expected: 'lockfileVersion 2, 3 or 4',
+        found: typeof lockfileVersion === 'number' ? String(lockfileVersion) : typeof lockfileVersion,
+      },
+    );
+  }
+  const entries = reader.object(own(lock, 'packages'), 'packages');
+  const locations = Object.keys(entries);
+  if (locations.length > maxPackages) {
+    throw new SignetError('ERR_INPUT_TOO_LARGE', `lockfile has more than ${maxPackages} packages`);
+  }
+  const packages: LockedPackage[] = [];
+  for (const location of locations) {
+    const installedName = nameOfLocation(location);
+    const entry = reader.object(own(entries, location), `packages[${JSON.stringify(location)}]`);
+    if (installedName !== undefined) packages.push(lockedPackage(location, installedName, entry));
+  }
+  return { lockfileVersion, packages };
+}
+
+/** The name a location is imported by; undefined for the project and for folders outside of node_modules. */
+function nameOfLocation(location: string): string | undefined {
+  if (location === '') return undefined;
+  const segments = location.split('/');
+  const outside = segments.findIndex((segment) => segment !== '..');
+  for (const [index, segment] of segments.entries()) {
+    const plain = segment !== '' && segment !== '.' && (segment !== '..' || index < outside) && !segment.includes('\\');
+    // On file systems that ignore case the other spelling is the same folder.
+    if (!plain || (segment !== 'node_modules' && segment.toLowerCase() === 'node_modules')) {
+      reader.fail('a location is not a plain path', { found: location.slice(0, 300) });
+    }
+  }
+  const last = segments.lastIndexOf('node_modules');
+  if (last === -1) return undefined;
+  const name = segments.slice(last + 1).join('/');
+  if (!isInstallableName(name)) {
+    reader.fail('a location does not end in a package name', { found: location.slice(0, 300) });
+  }
+  return name;
+}
+
+function lockedPackage(location: string, installedName: string, entry: JsonObject): LockedPackage {
+  const where = (member: string): string => `packages[${JSON.stringify(location)}].${member}`;
+  const name = reader.optionalString(own(entry, 'name'), where('name')) ?? installedName;
+  if (!isInstallableName(name)) reader.fail(`${where('name')} is not a package name`, { found: name.slice(0, 300) });
+  const version = reader.optionalString(own(entry, 'version'), where('version'));
+  const resolved = reader.optionalString(own(entry, 'resolved'), where('resolved'));
+  const integrity = lockedIntegrity(reader.optionalString(own(entry, 'integrity'), where('integrity')), location);
+  const source = sourceOf(entry, resolved, integrity);
+  if (version === undefined ? source === 'registry' || source === 'bundled' : !isExactVersion(version)) {
+    reader.fail(`${where('version')} must be an exact version`, { found: version?.slice(0, 300) ?? 'nothing' });
+  }
+  return {
+    location,
+    name,
+    ...(name === installedName ? {} : { alias: installedName }),
+    ...(version === undefined ? {} : { version }),
+    source,
+    ...(resolved === undefined ? {} : { resolved }),
+    ...(integrity === undefined ? {} : { integrity }),
+    dev: own(entry, 'dev') === true || own(entry, 'devOptional') === true,
+    optional: own(entry, 'optional') === true || own(entry, 'devOptional') === true,
+    patched: own(entry, 'patched') !== undefined,
+  };
+}
+
+/** One sha512, or undefined where there is nothing to bind evidence to. Several hashes are refused: see parseIntegrity. */
+function lockedIntegrity(integrity: string | undefined, location: string): string | undefined {
+  if (integrity === undefined || /^sha(?:1|256|384)-[A-Za-z0-9+/]+=*$/.test(integrity)) return undefined;
+  try {
+    parseIntegrity(integrity);
+  } catch (cause) {
+    const found = integrity.slice(0, 300);
+    throw new SignetError(
+      'ERR_INTEGRITY_FORMAT',
+      `lockfile: integrity of ${JSON.stringify(location)} is not one sha512 hash`,
+      {
+        expected: 'sha512- and 88 characters of base64, once',
+        found,
+        cause,
+      },
+    );
+  }
+  return integrity;
+}
+
+function sourceOf(entry: JsonObject, resolved: string | undefined, integrity: string | undefined): PackageSource {
+  if (own(entry, 'link') === true) return 'link';
+  // npm fetches a package that is marked as bundled but is not in its parent's tarball, so that only one that cannot be fetched
+  // with this entry's hash counts as covered by the parent.
+  if (own(entry, 'inBundle') === true && resolved === undefined && integrity === undefined) return 'bundled';
+  if (resolved === undefined || /^https?:\/\//i.test(resolved)) return 'registry';
+  if (/^(?:git(?:\+[a-z]+)?:|github:|gitlab:|bitbucket:|gist:)/i.test(resolved)) return 'git';
+  if (/^file:/i.test(resolved)) return 'file';
+  return reader.fail('resolved is of a kind that cannot be verified', {
+    expected: 'an http, https, git or file URL',
+    found: resolved.slice(0, 300),
+  });
+}

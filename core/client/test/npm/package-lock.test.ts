@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { readPackageLock, sha512Integrity } from '@signet/client/npm';
+import { utf8 } from '@signet/primitives/formats';
+import fc from 'fast-check';
+
+const integrity = sha512Integrity(utf8('tarball'));
+
+function lock(packages: Record<string, object>, lockfileVersion: unknown = 3): string {
+  return JSON.stringify({ name: 'app', version: '1.0.0', lockfileVersion, requires: true, packages });
+}
+
+const one = (entry: object, location = 'node_modules/a') =>
+  readPackageLock(lock({ '': {}, [location]: entry })).packages;
+
+describe('lockfiles', () => {
+  it('tell every package that npm may install, however it gets there', () => {
+    const { packages, lockfileVersion } = readPackageLock(
+      lock({
+        '': { name: 'app', workspaces: ['packages/*'] },
+        'packages/tool': { name: '@app/tool', version: '0.1.0' },
+        'packages/tool/node_modules/deep': { version: '2.0.0', integrity, dev: true },
+        'node_modules/@app/tool': { resolved: 'packages/tool', link: true },
+        'node_modules/@acme/widgets': { version: '1.2.3', resolved: 'https://npm.acme.example/w.tgz', integrity },
+        'node_modules/@acme/widgets/node_modules/inner': { version: '1.0.0', inBundle: true },
+        'node_modules/nick': { name: 'nicholas', version: '3.0.0', integrity, optional: true },
+        'node_modules/from-git': { version: '1.0.0', resolved: 'git+ssh://git@github.com/a/b.git#0123abc' },
+        'node_modules/from-file': { version: '1.0.0', resolved: 'file:vendor/x.tgz', integrity },
+        'node_modules/changed': { version: '1.0.0', integrity, patched: { path: 'p.patch', integrity } },
+      }),
+    );
+    assert.equal(lockfileVersion, 3);
+    const table = packages.map((p) => [p.location, p.name, p.alias ?? '', p.version ?? '', p.source].join(' '));
+    assert.deepEqual(table, [
+      'packages/tool/node_modules/deep deep  2.0.0 registry',
+      'node_modules/@app/tool @app/tool   link',
+      'node_modules/@acme/widgets @acme/widgets  1.2.3 registry',
+      'node_modules/@acme/widgets/node_modules/inner inner  1.0.0 bundled',
+      'node_modules/nick nicholas nick 3.0.0 registry',
+      'node_modules/from-git from-git  1.0.0 git',
+      'node_modules/from-file from-file  1.0.0 file',
+      'node_modules/changed changed  1.0.0 registry',
+    ]);
+    assert.deepEqual(
+      packages.filter((p) => p.dev || p.optional || p.patched).map((p) => p.name),
+      ['deep', 'nicholas', 'changed'],
+    );
+  });
+
+  it('need no resolved, which npm can be told to omit', () => {
+    const [entry] = one({ version: '1.0.0', integrity });
+    assert.deepEqual([entry?.source, entry?.integrity], ['registry', integrity]);
+  });
+
+  it('give no integrity where there is none or only a weak one', () => {
+    assert.equal(one({ version: '1.0.0' })[0]?.integrity, undefined);
+    assert.equal(one({ version: '1.0.0', integrity: 'sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=' })[0]?.integrity, undefined);
+  });
+
+  it('count a package marked as bundled as fetched when npm could fetch it', () => {
+    assert.equal(one({ version: '1.0.0', inBundle: true, integrity })[0]?.source, 'registry');
+    assert.equal(
+      one({ version: '1.0.0', inBundle: true, resolved: 'https://evil.example/a.tgz' })[0]?.source,
+      'registry',
+    );
+  });
+
+  it('are refused with a second hash, which npm would accept as well', () => {
+    const evil = sha512Integrity(utf8('evil'));
+    for (const two of [
+      `${integrity} ${evil}`,
+      `${evil} ${integrity}`,
+      `sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk= ${integrity}`,
+    ]) {
+      assert.throws(() => one({ version: '1.0.0', integrity: two }), { code: 'ERR_INTEGRITY_FORMAT' });
+    }
+  });
+
+  for (const version of [1, 5, '3', null, undefined]) {
+    it(`are refused with lockfileVersion ${JSON.stringify(version)}`, () =>
+      assert.throws(() => readPackageLock(JSON.stringify({ lockfileVersion: version, packages: {} })), {
+        code: 'ERR_LOCKFILE',
+      }));
+  }
+
+  for (const location of [
+    'node_modules/./a',
+    './node_modules/a',
+    'node_modules//a',
+    'node_modules/a/',
+    'node_modules/a/../b',
+    'packages/../node_modules/a',
+    'node_modules\\a',
+    'Node_Modules/a',
+    'node_modules/a/lib',
+    'node_modules/@scope',
+    'node_modules/__proto__',
+    'node_modules/.hidden',
+    '/node_modules/a',
+  ]) {
+    it(`are refused with the location ${location}`, () =>
+      assert.throws(() => one({ version: '1.0.0', integrity }, location), { code: 'ERR_LOCKFILE' }));
+  }
+
+  for (const [what, entry] of Object.entries({
+    'a range as version': { version: '^1.0.0', integrity },
+    'no version': { integrity },
+    'a name that is none': { version: '1.0.0', name: '../x', integrity },
+    'an unknown protocol': { version: '1.0.0', resolved: 'ftp://x.example/a.tgz', integrity },
+    'a number as resolved': { version: '1.0.0', resolved: 7 },
+    'a list as entry': [],
+  })) {
+    it(`are refused with ${what}`, () => assert.throws(() => one(entry), { code: 'ERR_LOCKFILE' }));
+  }
+
+  it('are refused with merge conflict markers, a missing list, or a size beyond reason', () => {
+    assert.throws(() => readPackageLock(`<<<<<<< ours\n${lock({})}`), { code: 'ERR_LOCKFILE' });
+    assert.throws(() => readPackageLock('{"lockfileVersion":3}'), { code: 'ERR_LOCKFILE' });
+    assert.throws(() => readPackageLock('null'), { code: 'ERR_LOCKFILE' });
+    assert.throws(() => readPackageLock(' '.repeat(128 * 1024 * 1024 + 1)), { code: 'ERR_INPUT_TOO_LARGE' });
+  });
+
+  it('take nothing from prototypes', () => {
+    const text = lock({}).replace('"packages":{}', '"packages":{"node_modules/a":{"__proto__":{"version":"1.0.0"}}}');
+    assert.throws(() => readPackageLock(text), { code: 'ERR_LOCKFILE' });
+  });
+
+  it('never fail in another way than with a Signet error', () => {
+    const key = fc.oneof(
+      fc.string(),
+      fc.string().map((tail) => `node_modules/${tail}`),
+    );
+    fc.assert(
+      fc.property(fc.dictionary(key, fc.jsonValue()), (packages) => {
+        try {
+          readPackageLock(JSON.stringify({ lockfileVersion: 3, packages }));
+        } catch (error) {
+          assert.equal((error as Error).name, 'SignetError');
+        }
+      }),
+    );
+  });
+});
