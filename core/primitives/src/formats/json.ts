@@ -1,0 +1,256 @@
+import { fromBase64, fromUtf8 } from './bytes.ts';
+import type { ErrorCode } from './error-codes.ts';
+import { SignetError } from './errors.ts';
+
+/** A JSON object of unknown content. Only its own properties count. */
+export type JsonObject = { readonly [key: string]: unknown };
+
+/** Limits for JSON from outside. */
+export interface JsonLimits {
+  /** Longest text in UTF-16 units (or bytes); 8 Mi when absent. */
+  readonly maxLength?: number;
+  /** Deepest nesting of objects and arrays; 64 when absent. */
+  readonly maxDepth?: number;
+}
+
+const defaultMaxLength = 8 * 1024 * 1024;
+const defaultMaxDepth = 64;
+
+/**
+ * Parses JSON of RFC 8259 and refuses what readers understand differently: an object with one key twice, and nesting
+ * that is deep enough to exhaust somebody's stack. Both are looked for before anything is built.
+ *
+ * @param text JSON, or its UTF-8 bytes
+ * @param what names the document in errors
+ * @throws ERR_INPUT_TOO_LARGE, ERR_JSON, ERR_ENCODING
+ */
+export function parseJson(text: string | Uint8Array, what: string, limits: JsonLimits = {}): unknown {
+  const maxLength = limits.maxLength ?? defaultMaxLength;
+  if (text.length > maxLength) {
+    throw new SignetError(
+      'ERR_INPUT_TOO_LARGE',
+      `${what} has ${text.length} characters; at most ${maxLength} are read`,
+      {
+        expected: `at most ${maxLength}`,
+        found: String(text.length),
+      },
+    );
+  }
+  const json = typeof text === 'string' ? text : fromUtf8(text, what);
+  checkStructure(json, what, limits.maxDepth ?? defaultMaxDepth);
+  try {
+    return JSON.parse(json);
+  } catch (cause) {
+    throw new SignetError('ERR_JSON', `${what} is not JSON: ${(cause as Error).message}`, { cause });
+  }
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+
+/**
+ * One pass over brackets and keys. Strings are skipped with indexOf, so that the cost follows the number of tokens and
+ * not the length of base64. What is not JSON at all is left for JSON.parse to refuse.
+ */
+function checkStructure(json: string, what: string, maxDepth: number): void {
+  // Keys of the open objects from outside in; undefined stands for an array.
+  const open: (Set<string> | undefined)[] = [];
+  let keyExpected = false;
+  for (let at = 0; at < json.length; at++) {
+    switch (json.charCodeAt(at)) {
+      case quote: {
+        const end = endOfString(json, at, what);
+        const keys = open.at(-1);
+        if (keyExpected && keys !== undefined) {
+          const key = keyText(json.slice(at, end + 1), what);
+          if (keys.has(key)) {
+            throw new SignetError(
+              'ERR_JSON',
+              `${what} has the key ${JSON.stringify(key.slice(0, 80))} twice in one object`,
+            );
+          }
+          keys.add(key);
+          keyExpected = false;
+        }
+        at = end;
+        break;
+      }
+      case 0x7b: // {
+      case 0x5b: // [
+        if (open.length >= maxDepth) {
+          throw new SignetError('ERR_JSON', `${what} is nested more than ${maxDepth} levels deep`);
+        }
+        keyExpected = json.charCodeAt(at) === 0x7b;
+        open.push(keyExpected ? new Set() : undefined);
+        break;
+      case 0x7d: // }
+      case 0x5d: // ]
+        open.pop();
+        keyExpected = false;
+        break;
+      case 0x2c: // ,
+        keyExpected = open.at(-1) !== undefined;
+        break;
+    }
+  }
+}
+
+function endOfString(json: string, start: number, what: string): number {
+  let end = start;
+  for (;;) {
+    end = json.indexOf('"', end + 1);
+    if (end < 0) throw new SignetError('ERR_JSON', `${what} is not JSON: a string has no end`);
+    let escapes = 0;
+    while (json.charCodeAt(end - 1 - escapes) === backslash) escapes++;
+    if (escapes % 2 === 0) return end;
+  }
+}
+
+function keyText(literal: string, what: string): string {
+  if (!literal.includes('\\')) return literal.slice(1, -1);
+  try {
+    return JSON.parse(literal) as string;
+  } catch (cause) {
+    throw new SignetError('ERR_JSON', `${what} is not JSON: a key is malformed`, { cause });
+  }
+}
+
+const maxInt64 = 2n ** 63n - 1n;
+const timestampPattern = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
+
+/**
+ * Reads values of protobuf's JSON mapping strictly: names in lowerCamelCase, unknown names refused, enums by name,
+ * bytes in canonical base64 (client-spec §5). `null` means absent, as the mapping says. Every error has the code that
+ * the reader was made with and names the path of the value.
+ */
+export class JsonReader {
+  readonly #code: ErrorCode;
+
+  constructor(code: ErrorCode) {
+    this.#code = code;
+  }
+
+  /** The error for a value that is not as it must be. */
+  error(path: string, expected: string, found?: unknown): SignetError {
+    const shown = describe(found);
+    return new SignetError(this.#code, `${path}: expected ${expected}, found ${shown}`, { expected, found: shown });
+  }
+
+  /** `value` as an object; with `known` keys, no others. */
+  object(value: unknown, path: string, known?: ReadonlySet<string>): JsonObject {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw this.error(path, 'an object', value);
+    if (known !== undefined) {
+      for (const key of Object.keys(value)) {
+        if (!known.has(key)) {
+          const expected = `only ${[...known].join(', ')}`;
+          throw new SignetError(this.#code, `${path}: unknown field ${JSON.stringify(key.slice(0, 80))}; ${expected}`, {
+            expected,
+            found: key.slice(0, 80),
+          });
+        }
+      }
+    }
+    return value as JsonObject;
+  }
+
+  /** The field's value, or undefined where it is absent or null. */
+  optional(parent: JsonObject, key: string): unknown {
+    if (!Object.hasOwn(parent, key)) return undefined;
+    return parent[key] ?? undefined;
+  }
+
+  required(parent: JsonObject, key: string, path: string): unknown {
+    const value = this.optional(parent, key);
+    if (value === undefined) throw this.error(`${path}.${key}`, 'a value', undefined);
+    return value;
+  }
+
+  field(parent: JsonObject, key: string, path: string, known?: ReadonlySet<string>): JsonObject {
+    return this.object(this.required(parent, key, path), `${path}.${key}`, known);
+  }
+
+  optionalField(parent: JsonObject, key: string, path: string, known?: ReadonlySet<string>): JsonObject | undefined {
+    const value = this.optional(parent, key);
+    return value === undefined ? undefined : this.object(value, `${path}.${key}`, known);
+  }
+
+  /** A repeated field; absent is empty. */
+  list(parent: JsonObject, key: string, path: string, maxLength: number): readonly unknown[] {
+    const value = this.optional(parent, key);
+    if (value === undefined) return [];
+    if (!Array.isArray(value)) throw this.error(`${path}.${key}`, 'an array', value);
+    if (value.length > maxLength) throw this.error(`${path}.${key}`, `at most ${maxLength} elements`, value);
+    return value;
+  }
+
+  string(parent: JsonObject, key: string, path: string): string {
+    return this.stringValue(this.required(parent, key, path), `${path}.${key}`);
+  }
+
+  /** A string field of which the empty value is the default. */
+  optionalString(parent: JsonObject, key: string, path: string): string | undefined {
+    const value = this.optional(parent, key);
+    return value === undefined ? undefined : this.stringValue(value, `${path}.${key}`);
+  }
+
+  stringValue(value: unknown, path: string): string {
+    if (typeof value !== 'string') throw this.error(path, 'a string', value);
+    return value;
+  }
+
+  bytes(parent: JsonObject, key: string, path: string): Uint8Array {
+    return this.bytesValue(this.required(parent, key, path), `${path}.${key}`);
+  }
+
+  /** Canonical padded base64, not empty. */
+  bytesValue(value: unknown, path: string): Uint8Array {
+    if (typeof value !== 'string') throw this.error(path, 'base64', value);
+    if (value.length === 0) throw this.error(path, 'bytes in base64', value);
+    try {
+      return fromBase64(value, path);
+    } catch (cause) {
+      throw new SignetError(this.#code, `${path}: expected canonical padded base64 (RFC 4648 §4)`, { cause });
+    }
+  }
+
+  /** A non-negative int64: a decimal string, or a number that JSON numbers hold exactly. */
+  int64(parent: JsonObject, key: string, path: string): bigint {
+    const value = this.optional(parent, key) ?? '0';
+    let result: bigint | undefined;
+    if (typeof value === 'number' && Number.isSafeInteger(value)) result = BigInt(value);
+    else if (typeof value === 'string' && /^(?:0|[1-9]\d{0,18})$/.test(value)) result = BigInt(value);
+    if (result === undefined || result < 0n || result > maxInt64) {
+      throw this.error(`${path}.${key}`, 'a non-negative 64-bit integer', value);
+    }
+    return result;
+  }
+
+  /** One of `names`. */
+  name<Name extends string>(value: unknown, path: string, names: readonly Name[]): Name {
+    const found = names.find((name) => name === value);
+    if (found === undefined) throw this.error(path, names.join(' or '), value);
+    return found;
+  }
+
+  /** google.protobuf.Timestamp, RFC 3339; fractions beyond milliseconds are cut. */
+  timestamp(value: unknown, path: string): Date {
+    const match = typeof value === 'string' ? timestampPattern.exec(value) : null;
+    const [, seconds = '', fraction = '', zone = ''] = match ?? [];
+    const time = new Date(`${seconds}${fraction.slice(0, 4)}${zone}`);
+    // Date accepts February 30th by carrying over; writing the date again shows that it did.
+    const valid = match !== null && !Number.isNaN(time.getTime());
+    if (!valid || (zone === 'Z' && !time.toISOString().startsWith(seconds))) {
+      throw this.error(path, 'an RFC 3339 time', value);
+    }
+    return time;
+  }
+}
+
+function describe(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  return `an ${typeof value}`;
+}

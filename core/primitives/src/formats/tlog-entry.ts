@@ -1,0 +1,114 @@
+import { toBase64 } from './bytes.ts';
+import { JsonReader } from './json.ts';
+
+/** A Merkle inclusion proof with the checkpoint that it leads to. */
+export interface TlogInclusionProof {
+  /** The leaf's index in its own tree; with Rekor v1 not the entry's global index. */
+  readonly logIndex: bigint;
+  readonly rootHash: Uint8Array;
+  readonly treeSize: bigint;
+  /** From leaf to root. */
+  readonly hashes: readonly Uint8Array[];
+  /** Text of the signed note. Absent in some v0.1 bundles only. */
+  readonly checkpoint?: string;
+}
+
+/** Sigstore's TransparencyLogEntry: what Rekor answers and bundles carry (sigstore_rekor.proto). */
+export interface TransparencyLogEntry {
+  readonly logIndex: bigint;
+  /** SHA-256 of the log's key (Rekor v1) or the C2SP key id (v2). */
+  readonly logId: Uint8Array;
+  readonly kind: string;
+  readonly version: string;
+  /** Seconds since 1970; 0 where the log vouches for no time (Rekor v2). */
+  readonly integratedTime: bigint;
+  readonly signedEntryTimestamp?: Uint8Array;
+  readonly inclusionProof?: TlogInclusionProof;
+  /** The leaf's bytes. */
+  readonly canonicalizedBody: Uint8Array;
+}
+
+const reader = new JsonReader('ERR_LOG_ENTRY_FORMAT');
+const entryFields = new Set([
+  'logIndex',
+  'logId',
+  'kindVersion',
+  'integratedTime',
+  'inclusionPromise',
+  'inclusionProof',
+  'canonicalizedBody',
+]);
+const logIdFields = new Set(['keyId']);
+const kindFields = new Set(['kind', 'version']);
+const promiseFields = new Set(['signedEntryTimestamp']);
+const proofFields = new Set(['logIndex', 'rootHash', 'treeSize', 'hashes', 'checkpoint']);
+const checkpointFields = new Set(['envelope']);
+
+/**
+ * Reads an entry from its JSON value (protobuf's JSON mapping).
+ *
+ * @param path names the value in errors
+ * @throws ERR_LOG_ENTRY_FORMAT
+ */
+export function parseTlogEntry(value: unknown, path = 'tlogEntry'): TransparencyLogEntry {
+  const object = reader.object(value, path, entryFields);
+  const kindVersion = reader.field(object, 'kindVersion', path, kindFields);
+  const promise = reader.optionalField(object, 'inclusionPromise', path, promiseFields);
+  const proof = reader.optionalField(object, 'inclusionProof', path, proofFields);
+  return {
+    logIndex: reader.int64(object, 'logIndex', path),
+    logId: reader.bytes(reader.field(object, 'logId', path, logIdFields), 'keyId', `${path}.logId`),
+    kind: reader.string(kindVersion, 'kind', `${path}.kindVersion`),
+    version: reader.string(kindVersion, 'version', `${path}.kindVersion`),
+    integratedTime: reader.int64(object, 'integratedTime', path),
+    ...(promise === undefined
+      ? {}
+      : { signedEntryTimestamp: reader.bytes(promise, 'signedEntryTimestamp', `${path}.inclusionPromise`) }),
+    ...(proof === undefined ? {} : { inclusionProof: parseProof(proof, `${path}.inclusionProof`) }),
+    canonicalizedBody: reader.bytes(object, 'canonicalizedBody', path),
+  };
+}
+
+function parseProof(object: Parameters<typeof reader.field>[0], path: string): TlogInclusionProof {
+  const checkpoint = reader.optionalField(object, 'checkpoint', path, checkpointFields);
+  return {
+    logIndex: reader.int64(object, 'logIndex', path),
+    rootHash: hash(reader.required(object, 'rootHash', path), `${path}.rootHash`),
+    treeSize: reader.int64(object, 'treeSize', path),
+    // A tree of 2^63 leaves has 63 levels.
+    hashes: reader.list(object, 'hashes', path, 64).map((element, index) => hash(element, `${path}.hashes[${index}]`)),
+    ...(checkpoint === undefined ? {} : { checkpoint: reader.string(checkpoint, 'envelope', `${path}.checkpoint`) }),
+  };
+}
+
+function hash(value: unknown, path: string): Uint8Array {
+  const bytes = reader.bytesValue(value, path);
+  if (bytes.length !== 32) throw reader.error(path, 'a SHA-256 hash of 32 bytes', value);
+  return bytes;
+}
+
+/** The entry's JSON value, as Rekor and bundles have it. */
+export function tlogEntryToJson(entry: TransparencyLogEntry): Record<string, unknown> {
+  const { inclusionProof, signedEntryTimestamp } = entry;
+  return {
+    logIndex: String(entry.logIndex),
+    logId: { keyId: toBase64(entry.logId) },
+    kindVersion: { kind: entry.kind, version: entry.version },
+    integratedTime: String(entry.integratedTime),
+    ...(signedEntryTimestamp === undefined
+      ? {}
+      : { inclusionPromise: { signedEntryTimestamp: toBase64(signedEntryTimestamp) } }),
+    ...(inclusionProof === undefined ? {} : { inclusionProof: proofToJson(inclusionProof) }),
+    canonicalizedBody: toBase64(entry.canonicalizedBody),
+  };
+}
+
+function proofToJson(proof: TlogInclusionProof): Record<string, unknown> {
+  return {
+    logIndex: String(proof.logIndex),
+    rootHash: toBase64(proof.rootHash),
+    treeSize: String(proof.treeSize),
+    hashes: proof.hashes.map(toBase64),
+    ...(proof.checkpoint === undefined ? {} : { checkpoint: { envelope: proof.checkpoint } }),
+  };
+}
