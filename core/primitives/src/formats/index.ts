@@ -21,6 +21,8 @@ export * from './rekor-entry.ts';
 export * from './sct.ts';
 export * from './signing-config.ts';
 export * from './tiles.ts';
+export * from './timestamp-exchange.ts';
+export * from './timestamp-token.ts';
 export * from './tlog-entry.ts';
 export * from './trusted-root.ts';
 export * from './x509.ts';

@@ -1,0 +1,64 @@
+import { verify } from 'node:crypto';
+import { type DigestAlgorithm, oids, SignetError } from '../formats/index.ts';
+import type { VerificationKey } from './public-key.ts';
+
+interface Algorithm {
+  readonly kind: 'ecdsa' | 'rsa' | 'raw';
+  readonly hash?: DigestAlgorithm;
+}
+
+const algorithms: Readonly<Record<string, Algorithm>> = {
+  [oids.ecdsaWithSha256]: { kind: 'ecdsa', hash: 'sha256' },
+  [oids.ecdsaWithSha384]: { kind: 'ecdsa', hash: 'sha384' },
+  [oids.ecdsaWithSha512]: { kind: 'ecdsa', hash: 'sha512' },
+  [oids.sha256WithRsa]: { kind: 'rsa', hash: 'sha256' },
+  [oids.sha384WithRsa]: { kind: 'rsa', hash: 'sha384' },
+  [oids.sha512WithRsa]: { kind: 'rsa', hash: 'sha512' },
+  // CMS may name the key's algorithm alone; the hash is then that of the digest algorithm (RFC 5754 §3).
+  [oids.rsaEncryption]: { kind: 'rsa' },
+  [oids.ecPublicKey]: { kind: 'ecdsa' },
+  [oids.ed25519]: { kind: 'raw' },
+  [oids.mlDsa44]: { kind: 'raw' },
+  [oids.mlDsa65]: { kind: 'raw' },
+  [oids.mlDsa87]: { kind: 'raw' },
+};
+
+export interface SignatureByOid {
+  readonly key: VerificationKey;
+  /** Dotted OID of the signature algorithm. */
+  readonly algorithm: string;
+  /** The digest algorithm named beside it, in CMS. */
+  readonly digestAlgorithm?: DigestAlgorithm;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/**
+ * Checks a signature whose algorithm is named by an OID, as in certificates and CMS. There a P-384 key may sign
+ * SHA-256, which the algorithm registry does not list. SHA-1 is never accepted.
+ *
+ * @throws ERR_KEY_UNSUPPORTED when the algorithm is unknown or not for this key
+ */
+export function verifySignatureByOid(check: SignatureByOid): boolean {
+  const { key, message, signature } = check;
+  const algorithm = algorithms[check.algorithm];
+  const keyKind = key.info.algorithm === 'ecdsa' || key.info.algorithm === 'rsa' ? key.info.algorithm : 'raw';
+  if (algorithm === undefined || algorithm.kind !== keyKind) {
+    throw new SignetError(
+      'ERR_KEY_UNSUPPORTED',
+      `signature algorithm ${check.algorithm} is unknown or not for a key of ${key.info.algorithm}`,
+      { found: check.algorithm },
+    );
+  }
+  if (algorithm.kind === 'raw') return verify(null, message, key.keyObject, signature);
+  const hash = algorithm.hash ?? check.digestAlgorithm;
+  if (hash === undefined || hash === 'sha1') {
+    throw new SignetError('ERR_KEY_UNSUPPORTED', `signature algorithm ${check.algorithm} names no accepted hash`);
+  }
+  if (algorithm.kind === 'rsa' && (key.info.modulusBits ?? 0) < 2048) {
+    throw new SignetError('ERR_KEY_UNSUPPORTED', `an RSA key of ${key.info.modulusBits} bits is too short`, {
+      expected: '2048 bits or more',
+    });
+  }
+  return verify(hash, message, key.keyObject, signature);
+}
