@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createPrivateKey, type KeyObject, randomBytes, scrypt } from 'node:crypto';
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { link, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fromBase64, isKeyDetails, type KeyDetails, SignetError, toBase64 } from '../formats/index.ts';
 import { generatePrivateKey, signerFromPrivateKey } from './memory.ts';
@@ -77,7 +77,9 @@ export async function writeKeyFile(
     } finally {
       await handle.close();
     }
-    await rename(temporary, path);
+    // A link, unlike a rename, fails when another process has made the file in the meantime.
+    await link(temporary, path);
+    await rm(temporary);
     await syncDirectory(dirname(path));
   } catch (cause) {
     await rm(temporary, { force: true });
