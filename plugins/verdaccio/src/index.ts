@@ -1,1 +1,1 @@
-export {};
+export { type ActivePlugin, default, type PluginOptions } from './plugin.ts';

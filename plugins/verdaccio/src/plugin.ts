@@ -1,0 +1,63 @@
+import { AttestationEndpoint } from './attestations.ts';
+import { parseConfiguration } from './configuration.ts';
+import { Evidence } from './evidence.ts';
+import { isBundleOf } from './evidence-names.ts';
+import { PublishGate } from './publish-gate.ts';
+import type { EvidenceStorage } from './storage.ts';
+import type { App, Auth, Logger, Storage } from './verdaccio-host.ts';
+import { Verdaccio6Storage } from './verdaccio6-storage.ts';
+
+/** Verdaccio's options for a plugin. */
+export interface PluginOptions {
+  readonly config: {
+    readonly configPath?: string;
+    readonly self_path?: string;
+    readonly middlewares?: Readonly<Record<string, unknown>>;
+  };
+  readonly logger: Logger;
+}
+
+/** What the plugin leaves in `app.locals.signet` once it stands; whoever embeds Verdaccio can ask for it. */
+export interface ActivePlugin {
+  readonly names: readonly string[];
+}
+
+/**
+ * The middleware plugin. Verdaccio goes on without a plugin whose constructor throws, so everything that can fail is done in
+ * `register_middlewares`, where a throw stops the server (ARCHITECTURE.md, decision 15).
+ */
+export default class SignetPlugin {
+  readonly #options: PluginOptions;
+
+  constructor(_merged: unknown, options: PluginOptions) {
+    this.#options = options;
+  }
+
+  /** Called by Verdaccio after its body parser and its token check, before its own routes. */
+  register_middlewares(app: App, auth: Auth, verdaccioStorage: Storage): void {
+    const { config, logger } = this.#options;
+    const configuration = parseConfiguration(config.middlewares?.signet, config.configPath ?? config.self_path ?? '');
+    const evidence = Evidence.open(configuration);
+    const storage = new Verdaccio6Storage(verdaccioStorage);
+    const gate = new PublishGate({ configuration, auth, storage, evidence, logger });
+    const attestations = new AttestationEndpoint({ configuration, auth, storage, logger });
+    removeBundlesWithTarballs(storage);
+    app.use(gate.handle);
+    app.use(attestations.handle);
+    const active: ActivePlugin = { names: configuration.names.patterns };
+    app.locals.signet = active;
+  }
+}
+
+/** Unpublishing a whole package removes every registered file; unpublishing one version removes its tarball alone. */
+function removeBundlesWithTarballs(storage: EvidenceStorage): void {
+  storage.onTarballRemoved(async (name, file) => {
+    if (!file.endsWith('.tgz')) return;
+    const base = name.slice(name.indexOf('/') + 1);
+    const version = file.slice(base.length + 1, -'.tgz'.length);
+    const stored = await storage.readPackage(name);
+    for (const bundle of stored?.files ?? []) {
+      if (isBundleOf(bundle, base, version)) await storage.removeFile(name, bundle);
+    }
+  });
+}

@@ -1,0 +1,199 @@
+import { type PublishDocument, parsePublishDocument } from '@signet/client/npm';
+import { SignetError, utf8 } from '@signet/primitives/formats';
+import type { PluginConfiguration } from './configuration.ts';
+import type { Evidence } from './evidence.ts';
+import { bundleFileName, isBundleOf } from './evidence-names.ts';
+import { checkManifest } from './manifest-check.ts';
+import { NameLock } from './name-lock.ts';
+import { assertAllowed } from './permission.ts';
+import { asRefusal, Refusal } from './refusal.ts';
+import type { ApprovedPublish, EvidenceStorage } from './storage.ts';
+import type { Auth, Logger, Next, Request, Response } from './verdaccio-host.ts';
+
+/** How long a name stays locked after a client hung up while Verdaccio was still writing, milliseconds. */
+const abandonedAfter = 60_000;
+
+/** What the gate works with. */
+export interface GateParts {
+  readonly configuration: PluginConfiguration;
+  readonly auth: Auth;
+  readonly storage: EvidenceStorage;
+  readonly evidence: Evidence;
+  readonly logger: Logger;
+}
+
+/**
+ * Stands before Verdaccio's publish handler. It looks at the body, never at the URL: whatever carries attachments is a
+ * publish, because Verdaccio takes them on several routes (`/name`, `/name/-rev/x`, …).
+ *
+ * Order of writes: bundle, then tarball (Verdaccio's), then version and tag in one rename of the package document. Only the
+ * last makes anything visible, so a crash before it leaves files that nobody is led to, which the next publish of
+ * the same version removes; a crash after it leaves everything.
+ */
+export class PublishGate {
+  readonly #parts: GateParts;
+  readonly #lock = new NameLock();
+  readonly #approved = new Map<string, ApprovedPublish>();
+
+  constructor(parts: GateParts) {
+    this.#parts = parts;
+    parts.storage.guard((name) => this.#approved.get(name));
+  }
+
+  /** The middleware: passes on what is no publish, and publishes that may be stored. */
+  readonly handle = (request: Request, response: Response, next: Next): void => {
+    if (isRawUpload(request)) {
+      next(new Refusal(403, 'ERR_PUBLISH_FORBIDDEN', 'Tarballs are not taken alone; use npm publish'));
+      return;
+    }
+    if (!carriesAttachments(request)) {
+      next();
+      return;
+    }
+    this.#publish(request, response).then(
+      () => next(),
+      (error) => next(asRefusal(error)),
+    );
+  };
+
+  async #publish(request: Request, response: Response): Promise<void> {
+    const { auth, configuration, logger } = this.#parts;
+    const name = declaredName(request.body);
+    await assertAllowed(auth, 'publish', request, name);
+    if (!configuration.names.has(name)) {
+      throw new Refusal(
+        403,
+        'ERR_PUBLISH_FORBIDDEN',
+        `${name} cannot be published here: this registry owns ${configuration.names.patterns.join(', ') || 'no names'}`,
+      );
+    }
+    checkTarget(request, name);
+    const document = parsePublishDocument(request.body, { bundle: configuration.limits.bundleBytes });
+    const release = await this.#lock.acquire(name);
+    try {
+      await this.#admit(document);
+    } catch (error) {
+      release();
+      if (error instanceof SignetError || error instanceof Refusal) {
+        logger.warn(
+          { package: name, version: document.version, user: request.remote_user?.name, reason: error.message },
+          'refused @{package}@@{version} by @{user}: @{reason}',
+        );
+      }
+      throw error;
+    }
+    stripForVerdaccio(request, document);
+    afterAnswer(response, () => {
+      this.#approved.delete(name);
+      release();
+    });
+  }
+
+  /** Checks everything, then writes the evidence and lets exactly this version through to the storage. */
+  async #admit(document: PublishDocument): Promise<void> {
+    const { configuration, storage, evidence } = this.#parts;
+    const { name, version, bundle, bundleText } = document;
+    const stored = await storage.readPackage(name);
+    if (stored?.versions.has(version)) {
+      throw new Refusal(409, 'ERR_VERSION_EXISTS', `${name}@${version} is published already and cannot be replaced`);
+    }
+    await checkManifest(document, configuration.limits.unpackedBytes);
+    await evidence.examine(document);
+
+    const bundleBytes = bundle === undefined || bundleText === undefined ? undefined : utf8(bundleText);
+    const base = document.tarballName.slice(0, -`-${version}.tgz`.length);
+    const bundleFile = bundleBytes && bundleFileName(base, version, bundleBytes);
+    await storage.ensurePackage(name);
+    // The version does not exist and nobody else is writing it: what bears its name is left from a crash.
+    const leftovers = stored?.files.filter((file) => isBundleOf(file, base, version) && file !== bundleFile) ?? [];
+    for (const file of [document.tarballName, ...leftovers]) await storage.removeFile(name, file);
+    this.#approved.set(name, {
+      name,
+      version,
+      tarballName: document.tarballName,
+      integrity: document.integrity,
+      tags: document.tags,
+    });
+    try {
+      if (bundleBytes !== undefined && bundleFile !== undefined) await storage.writeFile(name, bundleFile, bundleBytes);
+    } catch (error) {
+      this.#approved.delete(name);
+      throw error;
+    }
+  }
+}
+
+/** Verdaccio 6 has `PUT /:package/-/:file/*`, which takes bytes without a document. */
+function isRawUpload(request: Request): boolean {
+  if (request.method !== 'PUT' && request.method !== 'POST') return false;
+  const path = pathOf(request.url);
+  return !path.startsWith('/-/') && /\/(?:-|%2d)\//i.test(path);
+}
+
+function carriesAttachments(request: Request): boolean {
+  if (request.method === 'GET' || request.method === 'HEAD' || request.method === 'DELETE') return false;
+  const { body } = request;
+  if (typeof body !== 'object' || body === null || !('_attachments' in body)) return false;
+  const attachments = body._attachments;
+  // `{}` comes with deprecations and unpublishing; anything else is a publish, or nonsense for the parser to refuse.
+  if (attachments === undefined || attachments === null) return false;
+  return typeof attachments !== 'object' || Array.isArray(attachments) || Object.keys(attachments).length > 0;
+}
+
+function declaredName(body: unknown): string {
+  const name = typeof body === 'object' && body !== null && 'name' in body ? body.name : undefined;
+  if (typeof name === 'string' && name !== '') return name;
+  throw new Refusal(422, 'ERR_PUBLISH_DOCUMENT', 'The publish document has no name');
+}
+
+/** One way to publish: PUT to the package's own address. A revision in the URL would unpublish what the body leaves out. */
+function checkTarget(request: Request, name: string): void {
+  let path: string | undefined;
+  try {
+    path = decodeURIComponent(pathOf(request.url));
+  } catch {
+    path = undefined;
+  }
+  if (request.method === 'PUT' && path === `/${name}`) return;
+  throw new Refusal(400, 'ERR_PUBLISH_DOCUMENT', `A package is published by PUT to /${encodeURIComponent(name)} alone`);
+}
+
+/**
+ * Leaves what stock Verdaccio takes: one attachment, and no claims of the client about signatures, which it would store and
+ * serve as if they were the registry's own.
+ */
+function stripForVerdaccio(request: Request, document: PublishDocument): void {
+  const body = request.body as {
+    _attachments: Record<string, unknown>;
+    versions: Record<string, { dist: Record<string, unknown> }>;
+  };
+  const tarball = body._attachments[document.tarballKey];
+  body._attachments = { [document.tarballName]: tarball };
+  const dist = body.versions[document.version]?.dist;
+  delete dist?.signatures;
+  delete dist?.attestations;
+  request.url = `/${encodeURIComponent(document.name)}`;
+}
+
+/**
+ * Calls `done` once Verdaccio has answered, which it does after its last write. A client that hangs up does not end the
+ * writing, so that alone does not count, but a lost answer must not lock the name for ever.
+ */
+function afterAnswer(response: Response, done: () => void): void {
+  let called = false;
+  const once = () => {
+    if (called) return;
+    called = true;
+    done();
+  };
+  const end = response.end;
+  response.end = function (this: Response, ...parts: Parameters<typeof end>) {
+    once();
+    return end.apply(this, parts);
+  } as typeof end;
+  response.once('close', () => setTimeout(once, abandonedAfter).unref());
+}
+
+function pathOf(url: string): string {
+  return url.split('?', 1)[0] ?? url;
+}

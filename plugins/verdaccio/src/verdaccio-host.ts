@@ -1,0 +1,88 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex, Readable } from 'node:stream';
+
+/**
+ * The part of Verdaccio 6 that this plugin touches, as it runs: the published types of 6.x describe the promise-style
+ * storage of the 9.x line, while 6.x runs callbacks (notes on @verdaccio/core 8.3.0).
+ */
+export interface Request extends IncomingMessage {
+  url: string;
+  originalUrl: string;
+  /** Parsed by Verdaccio before middlewares since 6.10.4. */
+  body?: unknown;
+  /** Set by Verdaccio before middlewares; anonymous users have no name. */
+  remote_user?: RemoteUser;
+}
+
+export interface Response extends ServerResponse {
+  status(code: number): this;
+  json(body: unknown): this;
+}
+
+export type Next = (error?: unknown) => void;
+export type Middleware = (request: Request, response: Response, next: Next) => void;
+
+export interface App {
+  use(middleware: Middleware): unknown;
+  readonly locals: Record<string, unknown>;
+}
+
+export interface RemoteUser {
+  readonly name?: string;
+  readonly groups: readonly string[];
+}
+
+type Permission = (
+  target: { packageName: string; packageVersion?: string },
+  user: RemoteUser | undefined,
+  callback: (error: Error | null | undefined, allowed?: boolean) => void,
+) => void;
+
+export interface Auth {
+  readonly allow_access: Permission;
+  readonly allow_publish: Permission;
+}
+
+export interface Logger {
+  info(fields: object, template: string): void;
+  warn(fields: object, template: string): void;
+  error(fields: object, template: string): void;
+}
+
+/** Errors of Verdaccio carry an HTTP status. */
+export interface VerdaccioError extends Error {
+  readonly status?: number;
+  readonly code?: string | number;
+}
+
+type Callback = (error?: VerdaccioError | null) => void;
+
+/** A local package document, as on disk. Only what is read here. */
+export interface LocalManifest {
+  readonly versions: Record<string, { readonly dist?: { readonly integrity?: unknown } } | undefined>;
+  readonly _attachments: Record<string, object | undefined>;
+}
+
+export interface UploadStream extends Duplex {
+  done(): void;
+  abort(): void;
+}
+
+export interface ReadStream extends Readable {
+  abort(): void;
+}
+
+export interface Storage {
+  addPackage(name: string, manifest: object, callback: Callback): void;
+  addTarball(name: string, file: string): UploadStream;
+  addVersion(name: string, version: string, manifest: object, tag: string | null, callback: Callback): void;
+  removeTarball(name: string, file: string, revision: string, callback: Callback): void;
+  readonly localStorage: {
+    getPackageMetadata(name: string, callback: (error: VerdaccioError | null, manifest?: LocalManifest) => void): void;
+    getTarball(name: string, file: string): ReadStream;
+    removeTarball(name: string, file: string, revision: string, callback: Callback): void;
+    readonly storagePlugin: {
+      getPackageStorage(name: string): { deletePackage(file: string, callback: Callback): void };
+    };
+  };
+}

@@ -1,0 +1,152 @@
+import { PassThrough } from 'node:stream';
+import { SignetError } from '@signet/primitives/formats';
+import { Refusal } from './refusal.ts';
+import type { ApprovedPublish, EvidenceStorage, StoredPackage } from './storage.ts';
+import type { LocalManifest, Storage, UploadStream, VerdaccioError } from './verdaccio-host.ts';
+
+/** Verdaccio 6's callback storage, with any storage plugin of the 6.x line behind it. */
+export class Verdaccio6Storage implements EvidenceStorage {
+  readonly #storage: Storage;
+
+  constructor(storage: Storage) {
+    this.#storage = storage;
+  }
+
+  async readPackage(name: string): Promise<StoredPackage | undefined> {
+    const manifest = await this.#readManifest(name);
+    if (manifest === undefined) return undefined;
+    const versions = new Map(
+      Object.entries(manifest.versions).map(([version, value]) => {
+        const integrity = value?.dist?.integrity;
+        return [version, { integrity: typeof integrity === 'string' ? integrity : undefined }];
+      }),
+    );
+    return { versions, files: Object.keys(manifest._attachments) };
+  }
+
+  async ensurePackage(name: string): Promise<void> {
+    if ((await this.#readManifest(name)) !== undefined) return;
+    const manifest = { name, versions: {}, 'dist-tags': {}, _attachments: {} };
+    const error = await settled((callback) => this.#storage.addPackage(name, manifest, callback));
+    // Another process may have been faster.
+    if (error && error.status !== 409) throw storageError(`cannot create the package ${name}`, error);
+  }
+
+  async writeFile(name: string, file: string, bytes: Uint8Array): Promise<void> {
+    const registered = (await this.#readManifest(name))?._attachments[file] !== undefined;
+    if (registered && (await this.readFile(name, file, Number.POSITIVE_INFINITY)) !== undefined) return;
+    // Verdaccio writes a file before it registers it; one half of the two is what a crash left.
+    await this.removeFile(name, file);
+    await new Promise<void>((resolve, reject) => {
+      const stream = this.#storage.addTarball(name, file);
+      stream.once('error', (error) => reject(storageError(`cannot store ${file} of ${name}`, error)));
+      stream.once('success', () => resolve());
+      stream.end(bytes);
+      stream.done();
+    });
+  }
+
+  readFile(name: string, file: string, limit: number): Promise<Uint8Array | undefined> {
+    return new Promise((resolve, reject) => {
+      const chunks: Uint8Array[] = [];
+      let length = 0;
+      const stream = this.#storage.localStorage.getTarball(name, file);
+      stream.once('error', (error: VerdaccioError) => {
+        if (error.status === 404) resolve(undefined);
+        else reject(storageError(`cannot read ${file} of ${name}`, error));
+      });
+      stream.on('data', (chunk: Uint8Array) => {
+        length += chunk.length;
+        if (length <= limit) {
+          chunks.push(chunk);
+          return;
+        }
+        stream.abort();
+        reject(storageError(`${file} of ${name} is larger than ${limit} bytes`));
+      });
+      stream.once('end', () => resolve(Buffer.concat(chunks)));
+    });
+  }
+
+  async removeFile(name: string, file: string): Promise<void> {
+    const { localStorage } = this.#storage;
+    const registered = (await this.#readManifest(name))?._attachments[file] !== undefined;
+    const error = registered
+      ? await settled((callback) => localStorage.removeTarball(name, file, '', callback))
+      : await settled((callback) => localStorage.storagePlugin.getPackageStorage(name).deletePackage(file, callback));
+    if (error && error.code !== 'ENOENT' && error.status !== 404 && error.code !== 404) {
+      throw storageError(`cannot remove ${file} of ${name}`, error);
+    }
+  }
+
+  guard(approved: (name: string) => ApprovedPublish | undefined): void {
+    const storage = this.#storage;
+    const addTarball = storage.addTarball.bind(storage);
+    const addVersion = storage.addVersion.bind(storage);
+    storage.addTarball = (name, file) => {
+      const publish = approved(name);
+      const bundle = file.endsWith('.sigstore.json');
+      if (publish !== undefined && (file === publish.tarballName || bundle)) return addTarball(name, file);
+      return refusingStream(unapproved(name));
+    };
+    storage.addVersion = (name, version, manifest, tag, callback) => {
+      const publish = approved(name);
+      if (publish?.version !== version || integrityOf(manifest) !== publish.integrity) {
+        callback(unapproved(name));
+        return;
+      }
+      // Verdaccio adds the version first and its tags in a second write; a crash between them would leave a version that no
+      // tag finds and that cannot be published again. With the tag given here, one write makes both visible.
+      addVersion(name, version, manifest, tag ?? publish.tags[0] ?? null, callback);
+    };
+  }
+
+  onTarballRemoved(removed: (name: string, file: string) => Promise<void>): void {
+    const storage = this.#storage;
+    const removeTarball = storage.removeTarball.bind(storage);
+    storage.removeTarball = (name, file, revision, callback) => {
+      removeTarball(name, file, revision, (error) => {
+        if (error) callback(error);
+        else removed(name, file).then(() => callback(null), callback);
+      });
+    };
+  }
+
+  #readManifest(name: string): Promise<LocalManifest | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#storage.localStorage.getPackageMetadata(name, (error, manifest) => {
+        if (!error) resolve(manifest);
+        else if (error.status === 404) resolve(undefined);
+        else reject(storageError(`cannot read the package ${name}`, error));
+      });
+    });
+  }
+}
+
+function settled(start: (callback: (error?: VerdaccioError | null) => void) => void): Promise<VerdaccioError | null> {
+  return new Promise((resolve) => start((error) => resolve(error ?? null)));
+}
+
+function integrityOf(manifest: object): unknown {
+  const dist = 'dist' in manifest ? manifest.dist : undefined;
+  return typeof dist === 'object' && dist !== null && 'integrity' in dist ? dist.integrity : undefined;
+}
+
+function unapproved(name: string): Refusal {
+  return new Refusal(
+    403,
+    'ERR_PUBLISH_FORBIDDEN',
+    `${name} cannot be written this way; publish it with npm publish, so that its evidence is checked`,
+  );
+}
+
+/** Verdaccio's publish handlers learn of a failure by the stream's error event. */
+function refusingStream(error: Error): UploadStream {
+  const stream = new PassThrough();
+  process.nextTick(() => stream.emit('error', error));
+  return Object.assign(stream, { done() {}, abort() {} });
+}
+
+function storageError(problem: string, cause?: unknown): SignetError {
+  return new SignetError('ERR_REGISTRY_STORAGE', `The registry's storage failed: ${problem}`, { cause });
+}

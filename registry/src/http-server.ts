@@ -1,0 +1,86 @@
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { SignetError } from '@signet/primitives/formats';
+
+/** A path prefix and who answers below it. The handler sees the whole URL. */
+export interface Mount {
+  /** Without a trailing slash; it matches itself and everything below it. */
+  readonly prefix: string;
+  readonly handler: RequestListener;
+}
+
+/** How long requests under way may take after a stop was asked for, milliseconds. */
+const stopGrace = 10_000;
+
+/**
+ * One port for everything (ARCHITECTURE.md, decision 16). It listens before anything else is ready, so that port 0 has
+ * become a number before the public URL is fixed; until {@link OriginServer.mount} it answers 503.
+ */
+export class OriginServer {
+  readonly #server: Server;
+  #mounts: readonly Mount[] = [];
+  #fallback: RequestListener | undefined;
+  #stopping: Promise<void> | undefined;
+
+  private constructor() {
+    this.#server = createServer((request, response) => this.#dispatch(request, response));
+    // Verdaccio's uplink may take its time; a client that sends nothing may not (slow-loris).
+    this.#server.headersTimeout = 30_000;
+    this.#server.requestTimeout = 300_000;
+  }
+
+  /**
+   * @param port 0 lets the system choose
+   * @throws ERR_INSTANCE_CONFIG when the address cannot be listened on
+   */
+  static async listen(host: string, port: number): Promise<OriginServer> {
+    const origin = new OriginServer();
+    await new Promise<void>((resolve, reject) => {
+      const refuse = (cause: Error) =>
+        reject(new SignetError('ERR_INSTANCE_CONFIG', `Cannot listen on ${host}:${port}: ${cause.message}`, { cause }));
+      origin.#server.once('error', refuse);
+      origin.#server.listen(port, host, () => {
+        origin.#server.off('error', refuse);
+        resolve();
+      });
+    });
+    return origin;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Puts the handlers in place; the first matching prefix wins. */
+  mount(mounts: readonly Mount[], fallback: RequestListener): void {
+    this.#mounts = mounts;
+    this.#fallback = fallback;
+  }
+
+  /** Stops accepting, lets requests under way finish for a grace period, then cuts them. May be called more than once. */
+  stop(): Promise<void> {
+    this.#stopping ??= new Promise((resolve, reject) => {
+      const cut = setTimeout(() => this.#server.closeAllConnections(), stopGrace);
+      this.#server.close((error) => {
+        clearTimeout(cut);
+        if (error) reject(error);
+        else resolve();
+      });
+      this.#server.closeIdleConnections();
+    });
+    return this.#stopping;
+  }
+
+  #dispatch(request: IncomingMessage, response: ServerResponse): void {
+    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+    const mounted = this.#mounts.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
+    const handler = mounted?.handler ?? this.#fallback;
+    if (this.#stopping !== undefined) response.setHeader('connection', 'close');
+    if (handler === undefined) {
+      response.writeHead(503, { 'content-type': 'application/json', 'retry-after': '1' });
+      response.end('{"error":"the instance is starting"}\n');
+      return;
+    }
+    handler(request, response);
+  }
+}

@@ -1,0 +1,214 @@
+import { SignetError } from '@signet/primitives/formats';
+import { parseDocument } from 'yaml';
+import { parsePublicUrl } from './public-url.ts';
+
+/** What `<data>/instance.yaml` says, checked. */
+export interface InstanceConfiguration {
+  readonly publicUrl: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** When the instance was made: the start of every validity window of its trust. */
+  readonly created: Date;
+  /** Patterns of the package names that this instance owns: `@scope/*`, `@scope/name` or `name`. */
+  readonly names: readonly string[];
+  /** Whether `init` was asked to prepare the development identity provider. */
+  readonly developmentIdentity: boolean;
+  /** Where names come from that the instance does not own: npm's default registry, a URL, or nowhere. */
+  readonly uplink: 'npmjs' | 'none' | { readonly url: string };
+  /** Whether anybody who reaches the registry may make an account. */
+  readonly registration: 'open' | 'closed';
+  readonly limits: { readonly publishBytes: number };
+}
+
+/** Largest publish document, bytes of JSON; npm's tarball is base64 in it. */
+export const defaultPublishBytes = 128 * 1024 * 1024;
+
+const namePattern = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/(?:\*|[a-z0-9~-][a-z0-9._~-]*)|[a-z0-9~-][a-z0-9._~-]*)$/;
+
+/**
+ * Checks a pattern of owned names. Only whole scopes and single names: a wider pattern would make the instance vouch for
+ * names of npm's default registry.
+ *
+ * @throws ERR_INSTANCE_CONFIG
+ */
+export function checkOwnedName(pattern: string): string {
+  if (!namePattern.test(pattern)) {
+    throw new SignetError(
+      'ERR_INSTANCE_CONFIG',
+      `${JSON.stringify(pattern)} cannot be owned: write a scope as '@acme/*', or one package as '@acme/widgets'`,
+    );
+  }
+  return pattern;
+}
+
+/**
+ * Reads `instance.yaml`.
+ *
+ * @param text YAML 1.2
+ * @param path names the file in errors
+ * @throws ERR_INSTANCE_CONFIG, ERR_INSTANCE_FORMAT
+ */
+export function parseInstanceFile(text: string, path = 'instance.yaml'): InstanceConfiguration {
+  const document = parseDocument(text, { uniqueKeys: true });
+  const problem = document.errors[0] ?? document.warnings[0];
+  if (problem !== undefined) throw bad(path, problem.message, problem);
+  const root = new Reader(path, '', document.toJS({ maxAliasCount: 0 }));
+  const version = root.integer('version', 1, Number.MAX_SAFE_INTEGER);
+  if (version > 1) {
+    throw new SignetError(
+      'ERR_INSTANCE_FORMAT',
+      `${path} has version ${version}; this Signet knows version 1. Use the Signet that wrote it, or a newer one.`,
+    );
+  }
+  const listen = root.section('listen');
+  const limits = root.optionalSection('limits');
+  const configuration: InstanceConfiguration = {
+    publicUrl: parsePublicUrl(root.text('publicUrl')),
+    listen: { host: listen.text('host'), port: listen.integer('port', 1, 65535) },
+    created: root.date('created'),
+    names: root.texts('names').map(checkOwnedName),
+    developmentIdentity: root.choice('developmentIdentity', [true, false], false),
+    uplink: parseUplink(root.choiceOrText('uplink', 'npmjs'), path),
+    registration: root.choice('registration', ['open', 'closed'], 'closed'),
+    limits: {
+      publishBytes: limits?.integer('publishBytes', 1024, 2 ** 30, defaultPublishBytes) ?? defaultPublishBytes,
+    },
+  };
+  listen.end();
+  limits?.end();
+  root.end();
+  return configuration;
+}
+
+/** The text of a new `instance.yaml`, with a word to its reader on every key. */
+export function formatInstanceFile(configuration: InstanceConfiguration): string {
+  const uplink = typeof configuration.uplink === 'string' ? configuration.uplink : quote(configuration.uplink.url);
+  const names = configuration.names.map((name) => `  - ${quote(name)}\n`).join('');
+  return `# A Signet instance. The keys, logs and packages beside this file belong to it.
+version: 1
+
+# Fixed for ever: it is the origin of the log and the issuer of the development identity provider.
+publicUrl: ${quote(configuration.publicUrl)}
+created: ${configuration.created.toISOString()}
+
+# Where the server listens; behind a proxy this differs from the public URL.
+listen:
+  host: ${quote(configuration.listen.host)}
+  port: ${configuration.listen.port}
+
+# The package names that this instance owns. They are published here and never fetched from elsewhere;
+# every other name is only passed on from the uplink and cannot be published.
+names:
+${names}
+# Where other names come from: npmjs (npm's default registry), none, or the URL of a registry.
+uplink: ${uplink}
+
+# Who may make an account with npm: open (anybody who reaches the server) or closed (nobody; edit registry/htpasswd).
+registration: ${configuration.registration}
+
+# A login without passwords for development; served only with --dev-identity and only on a loopback address.
+developmentIdentity: ${configuration.developmentIdentity}
+
+limits:
+  # Largest publish document in bytes; the tarball in it is a third larger than on disk.
+  publishBytes: ${configuration.limits.publishBytes}
+`;
+}
+
+function parseUplink(value: string, path: string): InstanceConfiguration['uplink'] {
+  if (value === 'npmjs' || value === 'none') return value;
+  const url = URL.parse(value);
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+    throw bad(path, `uplink must be npmjs, none or the URL of a registry, not ${JSON.stringify(value)}`);
+  }
+  return { url: url.href };
+}
+
+/** JSON strings are YAML strings. */
+function quote(text: string): string {
+  return JSON.stringify(text);
+}
+
+function bad(path: string, message: string, cause?: unknown): SignetError {
+  return new SignetError('ERR_INSTANCE_CONFIG', `${path}: ${message}`, cause === undefined ? {} : { cause });
+}
+
+/** Reads the keys of one mapping; {@link Reader.end} refuses those that nobody read. */
+class Reader {
+  readonly #path: string;
+  readonly #prefix: string;
+  readonly #values: Map<string, unknown>;
+
+  constructor(path: string, prefix: string, value: unknown) {
+    this.#path = path;
+    this.#prefix = prefix;
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw bad(path, `${prefix === '' ? 'the file' : prefix.slice(0, -1)} must be a mapping of keys to values`);
+    }
+    this.#values = new Map(Object.entries(value));
+  }
+
+  #take(key: string): unknown {
+    const value = this.#values.get(key);
+    this.#values.delete(key);
+    return value;
+  }
+
+  #refuse(key: string, expected: string, found: unknown): SignetError {
+    return bad(this.#path, `${this.#prefix}${key} must be ${expected}, found ${JSON.stringify(found) ?? 'nothing'}`);
+  }
+
+  text(key: string): string {
+    const value = this.#take(key);
+    if (typeof value !== 'string' || value === '') throw this.#refuse(key, 'a text', value);
+    return value;
+  }
+
+  texts(key: string): string[] {
+    const value = this.#take(key);
+    if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) {
+      throw this.#refuse(key, 'a list of texts', value);
+    }
+    return value;
+  }
+
+  integer(key: string, smallest: number, largest: number, fallback?: number): number {
+    const value = this.#take(key) ?? fallback;
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < smallest || value > largest) {
+      throw this.#refuse(key, `a whole number from ${smallest} to ${largest}`, value);
+    }
+    return value;
+  }
+
+  date(key: string): Date {
+    const value = this.#take(key);
+    const date = typeof value === 'string' ? new Date(value) : value;
+    if (!(date instanceof Date) || Number.isNaN(date.getTime())) throw this.#refuse(key, 'a time (RFC 3339)', value);
+    return date;
+  }
+
+  choice<const T extends string | boolean>(key: string, choices: readonly T[], fallback: NoInfer<T>): T {
+    const value = this.#take(key) ?? fallback;
+    const choice = choices.find((candidate) => candidate === value);
+    if (choice === undefined) throw this.#refuse(key, `one of ${choices.join(', ')}`, value);
+    return choice;
+  }
+
+  choiceOrText(key: string, fallback: string): string {
+    const value = this.#take(key) ?? fallback;
+    if (typeof value !== 'string' || value === '') throw this.#refuse(key, 'a text', value);
+    return value;
+  }
+
+  section(key: string): Reader {
+    return new Reader(this.#path, `${this.#prefix}${key}.`, this.#take(key));
+  }
+
+  optionalSection(key: string): Reader | undefined {
+    return this.#values.has(key) ? this.section(key) : undefined;
+  }
+
+  end(): void {
+    const unknown = [...this.#values.keys()];
+    if (unknown.length > 0) throw bad(this.#path, `unknown key ${this.#prefix}${unknown[0]}`);
+  }
+}

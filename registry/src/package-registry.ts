@@ -1,0 +1,102 @@
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { SignetError } from '@signet/primitives/formats';
+import { runServer } from 'verdaccio';
+import { defaultRegistryUrl } from './default-registry.ts';
+import { makeDirectory } from './durable-files.ts';
+import type { InstanceConfiguration } from './instance-file.ts';
+import type { InstanceLayout } from './layout.ts';
+
+/** What the registry plugin needs to know of the instance. */
+export interface EvidenceSettings {
+  readonly trustRootName: string;
+  /** Issuers that the instance's trusted root vouches for. */
+  readonly issuers: readonly string[];
+}
+
+/** Verdaccio does not export the type of its configuration. */
+type VerdaccioConfiguration = Exclude<Parameters<typeof runServer>[0], string | undefined>;
+
+/** Verdaccio in this process, with the plugin in it. */
+export interface PackageRegistry {
+  readonly handler: RequestListener;
+}
+
+/**
+ * Starts Verdaccio inside this process, without a port of its own.
+ *
+ * @throws ERR_PLUGIN_INACTIVE when Verdaccio came up without the plugin, which it does when it cannot load one;
+ *   ERR_PLUGIN_CONFIG when the plugin refuses its configuration
+ */
+export async function startPackageRegistry(
+  configuration: InstanceConfiguration,
+  layout: InstanceLayout,
+  evidence: EvidenceSettings,
+): Promise<PackageRegistry> {
+  await makeDirectory(layout.registry.directory);
+  await makeDirectory(layout.registry.storage);
+  const server: Server = await runServer(verdaccioConfiguration(configuration, layout, evidence));
+  const [application] = server.listeners('request') as [RequestListener & { locals?: Record<string, unknown> }];
+  if (application?.locals?.signet === undefined) {
+    throw new SignetError(
+      'ERR_PLUGIN_INACTIVE',
+      'Verdaccio started without its plugin verdaccio-signet, so it would take unsigned packages; it was not put into service',
+    );
+  }
+  return { handler: withPublicUrl(configuration.publicUrl, application) };
+}
+
+/** Verdaccio's configuration for an instance. Owned names never reach an uplink; all others cannot be published. */
+export function verdaccioConfiguration(
+  configuration: InstanceConfiguration,
+  layout: InstanceLayout,
+  evidence: EvidenceSettings,
+): VerdaccioConfiguration {
+  const { uplink } = configuration;
+  const proxied = uplink !== 'none';
+  const owned = { access: '$all', publish: '$authenticated', unpublish: '$authenticated' };
+  const settings = {
+    // Verdaccio resolves relative paths against the folder of this file, which need not exist.
+    configPath: join(layout.registry.directory, 'config.yaml'),
+    storage: layout.registry.storage,
+    auth: {
+      htpasswd: { file: layout.registry.users, ...(configuration.registration === 'closed' ? { max_users: -1 } : {}) },
+    },
+    uplinks: proxied ? { npmjs: { url: uplink === 'npmjs' ? defaultRegistryUrl() : uplink.url } } : {},
+    packages: {
+      ...Object.fromEntries(configuration.names.map((pattern) => [pattern, { ...owned }])),
+      '**': { access: '$all', publish: [], unpublish: [], ...(proxied ? { proxy: 'npmjs' } : {}) },
+    },
+    middlewares: {
+      signet: {
+        names: [...configuration.names],
+        trustedRoot: layout.trust.trustedRoot,
+        trustRootName: evidence.trustRootName,
+        issuers: [...evidence.issuers],
+        policy: layout.policyFile,
+      },
+      // npm asks for vulnerabilities on every install; this passes the question on.
+      ...(uplink === 'npmjs' ? { audit: { enabled: true } } : {}),
+    },
+    max_body_size: `${configuration.limits.publishBytes}b`,
+    web: { title: 'Signet' },
+    // Standard output belongs to the command; a file descriptor in place of a path is pino's.
+    log: { type: 'file', path: 2, format: 'json', level: 'warn' },
+    server: { keepAliveTimeout: 60 },
+    publish: { allow_offline: true },
+  };
+  return settings as unknown as VerdaccioConfiguration;
+}
+
+/**
+ * Verdaccio builds tarball URLs from the Host header. The public URL is fixed, so it is what Verdaccio gets to see, and no client
+ * can make it write another host into an answer.
+ */
+function withPublicUrl(publicUrl: string, application: RequestListener): RequestListener {
+  const { host, protocol } = new URL(publicUrl);
+  return (request: IncomingMessage, response: ServerResponse) => {
+    request.headers.host = host;
+    request.headers['x-forwarded-proto'] = protocol.slice(0, -1);
+    application(request, response);
+  };
+}
