@@ -19,6 +19,7 @@ export * from './public-key.ts';
 export * from './redact.ts';
 export * from './rekor-entry.ts';
 export * from './sct.ts';
+export * from './signature-algorithm.ts';
 export * from './signing-config.ts';
 export * from './tiles.ts';
 export * from './timestamp-exchange.ts';
