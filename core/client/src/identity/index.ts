@@ -1,1 +1,9 @@
-export {};
+export * from './ambient.ts';
+export * from './audience.ts';
+export * from './browser-token.ts';
+export * from './describe-token.ts';
+export * from './explicit-token.ts';
+export * from './github-actions.ts';
+export * from './identity-token.ts';
+export * from './open-browser.ts';
+export * from './token-source.ts';

@@ -1,0 +1,3 @@
+export * from './body.ts';
+export * from './json.ts';
+export * from './request.ts';

@@ -1,0 +1,30 @@
+import { type ErrorCode, fromUtf8, SignetError } from '@signet/primitives/formats';
+
+/** A JSON object from outside, whose members are looked at one by one. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/**
+ * The JSON object in a service's answer.
+ *
+ * @param what names the answer in the sentence, `code` is the error to throw
+ */
+export function jsonObject(body: Uint8Array, what: string, code: ErrorCode): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(fromUtf8(body, what));
+  } catch (cause) {
+    throw new SignetError(code, `${what} is not JSON`, { cause });
+  }
+  if (!isObject(value)) throw new SignetError(code, `${what} is not a JSON object`);
+  return value;
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A member that is a non-empty string, or undefined. */
+export function textMember(object: JsonObject, name: string): string | undefined {
+  const value = Object.hasOwn(object, name) ? object[name] : undefined;
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
