@@ -13,5 +13,8 @@ module.exports = {
   spec: named ? [] : everything,
   'node-option': ['conditions=@signet/source'],
   timeout: 60_000,
+  reporter: `${__dirname}/scripts/test-reporter.cjs`,
   'forbid-only': true,
+  // A run in which no test ran is no success.
+  'fail-zero': true,
 };

@@ -62,13 +62,12 @@ describe('the published packages', () => {
     const modules = path.join(consumer, 'node_modules');
     await linkThirdParty(path.join(root, 'node_modules'), modules);
     await writeFile(path.join(consumer, 'package.json'), '{ "private": true, "type": "module" }\n');
-    for (const [index, folder] of folders.entries()) {
-      const { name, filename } = packed[index] ?? assert.fail(`npm did not pack ${folder}`);
+    for (const folder of folders) {
+      const { name } = await readManifest(path.join(root, folder));
+      const filename = packed.find((one) => one.name === name)?.filename ?? assert.fail(`npm did not pack ${folder}`);
       const target = path.join(modules, name);
       await mkdir(target, { recursive: true });
-      // npm 11 writes the scope's slash as it writes the file: @signet/cli becomes signet-cli.
-      const tarball = path.basename(filename.replace('@', '').replace('/', '-'));
-      const args = ['-xzf', path.join(temporary, tarball), '-C', target, '--strip-components=1'];
+      const args = ['-xzf', path.join(temporary, filename), '-C', target, '--strip-components=1'];
       assert.equal((await run('tar', args, consumer)).code, 0);
       const nested = path.join(root, folder, 'node_modules');
       if (existsSync(nested)) await symlink(nested, path.join(target, 'node_modules'), 'junction');
