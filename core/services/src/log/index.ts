@@ -1,1 +1,9 @@
-export {};
+export type { BatchLimits } from './engine/log-engine.ts';
+export { type RekorV2Options, rekorV2Routes } from './rekor/routes.ts';
+export {
+  type LoggedEntry,
+  logOrigin,
+  openTransparencyLog,
+  type TransparencyLog,
+  type TransparencyLogOptions,
+} from './transparency-log.ts';

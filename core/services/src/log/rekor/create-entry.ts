@@ -1,0 +1,154 @@
+import { digest, importPublicKey, verifySignature } from '@signet/primitives/crypto';
+import {
+  Certificate,
+  type EntrySignature,
+  encodeRekorBody,
+  type KeyDetails,
+  keyDetailsHash,
+  type PublicKeyInfo,
+  parseJson,
+  parsePublicKeyInfo,
+  preAuthenticationEncoding,
+  SignetError,
+} from '@signet/primitives/formats';
+import { ProtoMessage, requestError } from './proto-message.ts';
+
+/** A request whose signature has been verified, as it goes into the log. */
+export interface VerifiedEntry {
+  readonly kind: 'hashedrekord' | 'dsse';
+  readonly version: '0.0.2';
+  /** The entry's bytes: JSON in canonical form. */
+  readonly canonicalizedBody: Uint8Array;
+}
+
+/** Rekor v2's algorithms for entries, with their numbers in Sigstore's enum PublicKeyDetails. */
+const acceptedAlgorithms = {
+  PKIX_ECDSA_P256_SHA_256: 5,
+  PKIX_ED25519_PH: 8,
+  PKIX_RSA_PKCS1V15_2048_SHA256: 9,
+  PKIX_RSA_PKCS1V15_3072_SHA256: 10,
+  PKIX_RSA_PKCS1V15_4096_SHA256: 11,
+  PKIX_ECDSA_P384_SHA_384: 12,
+  PKIX_ECDSA_P521_SHA_512: 13,
+} as const satisfies Partial<Record<KeyDetails, number>>;
+
+const verifierFields = ['publicKey', 'x509Certificate', 'keyDetails'];
+const maximumSignatures = 16;
+
+interface KnownVerifier {
+  readonly verifier: Required<EntrySignature['verifier']>;
+  readonly publicKey: PublicKeyInfo;
+}
+
+/**
+ * Reads a CreateEntryRequest (rekor-tiles, rekor_service.proto) and verifies its signature; what comes back is the entry
+ * to log.
+ *
+ * @param body JSON as it came
+ * @throws ERR_LOG_REQUEST, ERR_JSON, ERR_LOG_SIGNATURE
+ */
+export function verifyCreateEntryRequest(body: Uint8Array, options: { readonly dsse: boolean }): VerifiedEntry {
+  const request = new ProtoMessage(parseJson(body, 'the request'), 'the request', [
+    'hashedRekordRequestV002',
+    'dsseRequestV002',
+  ]);
+  const kind = request.oneOf(['hashedRekordRequestV002', 'dsseRequestV002']);
+  if (kind === 'hashedRekordRequestV002') {
+    return hashedRekord(request.message(kind, ['digest', 'signature']));
+  }
+  if (!options.dsse) {
+    throw requestError('this log takes no dsse entries; submit hashedrekord with the digest of the envelope (PAE)');
+  }
+  return dsse(request.message(kind, ['envelope', 'verifiers']));
+}
+
+function hashedRekord(request: ProtoMessage): VerifiedEntry {
+  const value = request.bytes('digest');
+  const signatureMessage = request.message('signature', ['content', 'verifier']);
+  const signature = signatureMessage.bytes('content');
+  const known = readVerifier(signatureMessage.message('verifier', verifierFields));
+  const algorithm = entryHash(known.verifier.keyDetails);
+  const verified = checked(() =>
+    verifySignature({
+      key: importPublicKey(known.publicKey),
+      details: known.verifier.keyDetails,
+      signature,
+      digest: { algorithm, value },
+    }),
+  );
+  if (!verified) throw signatureError('the signature does not verify over the digest with the given key');
+  return {
+    kind: 'hashedrekord',
+    version: '0.0.2',
+    canonicalizedBody: encodeRekorBody({
+      kind: 'hashedrekord',
+      version: '0.0.2',
+      digest: { algorithm, value },
+      signature: { signature, verifier: known.verifier },
+    }),
+  };
+}
+
+/** The older form for envelopes, which @sigstore/sign sends. Every signature needs a verifier and every verifier one. */
+function dsse(request: ProtoMessage): VerifiedEntry {
+  const envelope = request.message('envelope', ['payload', 'payloadType', 'signatures']);
+  const payload = envelope.optionalBytes('payload');
+  const message = preAuthenticationEncoding(envelope.text('payloadType'), payload);
+  const verifiers = request.messages('verifiers', verifierFields, maximumSignatures).map(readVerifier);
+  const unused = new Set(verifiers);
+  const signatures = envelope.messages('signatures', ['sig', 'keyid'], maximumSignatures).map((element, i) => {
+    const signature = element.bytes('sig');
+    const known = verifiers.find(({ verifier, publicKey }) =>
+      checked(() =>
+        verifySignature({ key: importPublicKey(publicKey), details: verifier.keyDetails, signature, message }),
+      ),
+    );
+    if (known === undefined)
+      throw signatureError(`signature ${i} of the envelope verifies with none of the given keys`);
+    unused.delete(known);
+    return { signature, verifier: known.verifier };
+  });
+  if (unused.size > 0) throw signatureError('one of the given keys verifies no signature of the envelope');
+  return {
+    kind: 'dsse',
+    version: '0.0.2',
+    canonicalizedBody: encodeRekorBody({
+      kind: 'dsse',
+      version: '0.0.2',
+      // Rekor v2 names the payload by SHA-256 whatever the signatures use.
+      payloadHash: { algorithm: 'sha256', value: digest('sha256', payload) },
+      signatures,
+    }),
+  };
+}
+
+function readVerifier(message: ProtoMessage): KnownVerifier {
+  const keyDetails = message.enumName('keyDetails', acceptedAlgorithms);
+  const field = message.oneOf(['publicKey', 'x509Certificate']);
+  const bytes = message.message(field, ['rawBytes']).bytes('rawBytes');
+  const isCertificate = field === 'x509Certificate';
+  return {
+    verifier: { kind: isCertificate ? 'certificate' : 'publicKey', bytes, keyDetails },
+    publicKey: checked(() => (isCertificate ? Certificate.parse(bytes).publicKey : parsePublicKeyInfo(bytes))),
+  };
+}
+
+function entryHash(keyDetails: KeyDetails): 'sha256' | 'sha384' | 'sha512' {
+  const hash = keyDetailsHash(keyDetails);
+  if (hash === undefined || hash === 'sha1') throw requestError(`${keyDetails} does not sign digests`);
+  return hash;
+}
+
+/** What is wrong with a key, certificate or digest is the submitter's to know, under one code. */
+function checked<Value>(read: () => Value): Value {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof SignetError)) throw cause;
+    throw new SignetError('ERR_LOG_SIGNATURE', `invalid entry: ${cause.message}`, { cause });
+  }
+}
+
+function signatureError(reason: string): SignetError {
+  return new SignetError('ERR_LOG_SIGNATURE', `invalid entry: ${reason}`);
+}

@@ -1,0 +1,181 @@
+import {
+  hashLeaf,
+  logKeyId,
+  type PublicKeyInfo,
+  SignetError,
+  toBase64,
+  verifyInclusion,
+} from '@signet/primitives/formats';
+import type { Signer } from '@signet/primitives/keys';
+import { checkpointSigner } from './checkpoint-signer.ts';
+import { type BatchLimits, LogEngine } from './engine/log-engine.ts';
+import { encodeTiledEntry, tiledFormat } from './tiled-format.ts';
+
+export interface TransparencyLogOptions {
+  /** Data directory of this log alone; created when missing. */
+  readonly directory: string;
+  /** Public URL of the log without its scheme, see {@link logOrigin}. It never changes. */
+  readonly origin: string;
+  /** Ed25519 for a log that Rekor v2's clients and witnesses read; P-256 for Rekor v1's. */
+  readonly signer: Signer;
+  readonly batch?: BatchLimits;
+  /** A file on other storage in which the last released checkpoint is remembered, synced before every release. */
+  readonly forkGuardFile?: string;
+  /** Told once when the log cannot go on (see ERR_LOG_STORAGE); by default the process ends with the error. */
+  readonly onFatal?: (error: unknown) => void;
+}
+
+/** An entry's place with its proof. */
+export interface LoggedEntry {
+  readonly index: bigint;
+  readonly treeSize: bigint;
+  readonly rootHash: Uint8Array;
+  /** Inclusion proof, leaf upwards. */
+  readonly hashes: readonly Uint8Array[];
+  /** Signed note over `treeSize` and `rootHash`. */
+  readonly checkpoint: string;
+  /** Whether the entry was in the log before. */
+  readonly duplicate: boolean;
+}
+
+/**
+ * A transparency log in one directory (c2sp.org/tlog-tiles). An entry's bytes are its identity: the same bytes get one
+ * place, however often they come.
+ */
+export class TransparencyLog {
+  readonly origin: string;
+  readonly publicKey: PublicKeyInfo;
+  /** All 32 bytes of the checkpoint key's id, which Rekor v2 answers as `logId.keyId`. */
+  readonly keyId: Uint8Array;
+  readonly #engine: LogEngine;
+
+  private constructor(options: TransparencyLogOptions, engine: LogEngine) {
+    this.origin = options.origin;
+    this.publicKey = options.signer.publicKey;
+    this.keyId = logKeyId(options.origin, options.signer.publicKey);
+    this.#engine = engine;
+  }
+
+  /** @internal See {@link openTransparencyLog}. */
+  static async open(options: TransparencyLogOptions): Promise<TransparencyLog> {
+    const { directory, origin, signer, batch, forkGuardFile, onFatal } = options;
+    checkOrigin(origin);
+    const engine = await LogEngine.open({
+      directory,
+      format: tiledFormat,
+      identity: { origin, publicKey: signer.publicKey.spki },
+      signCheckpoint: checkpointSigner(origin, signer),
+      ...(batch === undefined ? {} : { batch }),
+      ...(forkGuardFile === undefined ? {} : { forkGuardFile }),
+      ...(onFatal === undefined ? {} : { onFatal }),
+    });
+    return new TransparencyLog(options, engine);
+  }
+
+  /** Number of entries in the present checkpoint. */
+  get size(): bigint {
+    return BigInt(this.#engine.published.treeSize);
+  }
+
+  /** Entries that wait to be written. */
+  get waiting(): number {
+    return this.#engine.waiting;
+  }
+
+  /** Whether entries are taken. */
+  get healthy(): boolean {
+    return this.#engine.failure === undefined;
+  }
+
+  /**
+   * Logs an entry. When this resolves, the entry is on stable storage and below a signed checkpoint.
+   *
+   * @throws ERR_LOG_ENTRY_SIZE, ERR_LOG_OVERLOADED, ERR_LOG_CLOSED, ERR_LOG_STORAGE
+   */
+  async append(entry: Uint8Array): Promise<LoggedEntry> {
+    const record = encodeTiledEntry(entry);
+    const leafHash = hashLeaf(entry);
+    const appended = await this.#engine.append({ key: leafHash, build: () => ({ record, leafHash }) });
+    const { treeSize, rootHash, checkpoint } = appended.published;
+    const hashes = this.#engine.inclusionProof(appended.index, treeSize);
+    const index = BigInt(appended.index);
+    // Older tiles come from disk, and a wrong proof must not leave the house.
+    if (appended.duplicate) verifyInclusion({ index, treeSize: BigInt(treeSize), leafHash, hashes, rootHash });
+    return { index, treeSize: BigInt(treeSize), rootHash, hashes, checkpoint, duplicate: appended.duplicate };
+  }
+
+  /** The latest signed checkpoint. */
+  checkpoint(): string {
+    return this.#engine.published.checkpoint;
+  }
+
+  /** The entry at `index`, or undefined when the log is shorter. */
+  async entry(index: bigint): Promise<Uint8Array | undefined> {
+    return (await this.#engine.readRecord(Number(index)))?.subarray(2);
+  }
+
+  /** A tile with its first `width` hashes, or undefined when the log is not so long. */
+  readTile(level: number, index: number, width?: number): Uint8Array | undefined {
+    return this.#engine.readTile(level, index, width);
+  }
+
+  /** An entry bundle with its first `width` entries, or undefined when the log is not so long. */
+  readEntryBundle(index: number, width?: number): Promise<Uint8Array | undefined> {
+    return this.#engine.readBundle(index, width);
+  }
+
+  /** @throws ERR_LOG_RANGE */
+  inclusionProof(index: bigint, treeSize: bigint = this.size): Uint8Array[] {
+    return this.#engine.inclusionProof(Number(index), Number(treeSize));
+  }
+
+  /** @throws ERR_LOG_RANGE */
+  consistencyProof(oldSize: bigint, newSize: bigint = this.size): Uint8Array[] {
+    return this.#engine.consistencyProof(Number(oldSize), Number(newSize));
+  }
+
+  /** Root of the log when it had `treeSize` entries. @throws ERR_LOG_RANGE */
+  rootAt(treeSize: bigint): Uint8Array {
+    return this.#engine.rootAt(Number(treeSize));
+  }
+
+  /** A proof of the entry at `index` that is verified offline (c2sp.org/tlog-proof). @throws ERR_LOG_RANGE */
+  async proofText(index: bigint): Promise<string> {
+    const { treeSize, rootHash, checkpoint } = this.#engine.published;
+    const hashes = this.#engine.inclusionProof(Number(index), treeSize);
+    const entry = await this.entry(index);
+    if (entry === undefined) throw new SignetError('ERR_LOG_RANGE', `the log has no entry ${index}`);
+    verifyInclusion({ index, treeSize: BigInt(treeSize), leafHash: hashLeaf(entry), hashes, rootHash });
+    return `${['c2sp.org/tlog-proof@v1', `index ${index}`, ...hashes.map(toBase64)].join('\n')}\n\n${checkpoint}`;
+  }
+
+  /** Finishes what was taken and lets go of the directory. */
+  close(): Promise<void> {
+    return this.#engine.close();
+  }
+}
+
+/**
+ * Opens a transparency log, or creates it.
+ *
+ * @throws ERR_LOG_LOCKED when another process has it; ERR_LOG_CORRUPT, ERR_LOG_BEHIND, ERR_LOG_MISMATCH, ERR_LOG_FORMAT
+ *   when going on would be wrong; ERR_LOG_STORAGE
+ */
+export function openTransparencyLog(options: TransparencyLogOptions): Promise<TransparencyLog> {
+  return TransparencyLog.open(options);
+}
+
+/** Origin of a log that is served at `url`: the URL without scheme and trailing slashes (c2sp.org/tlog-tiles). */
+export function logOrigin(url: string | URL): string {
+  const { host, pathname } = new URL(url);
+  return `${host}${pathname}`.replace(/\/+$/, '');
+}
+
+function checkOrigin(origin: string): void {
+  // It is the name of a note key as well (c2sp.org/signed-note).
+  if (origin === '' || /[\s+]/u.test(origin) || origin.includes('://') || origin.endsWith('/')) {
+    throw new SignetError('ERR_LOG_MISMATCH', `${JSON.stringify(origin)} cannot be the origin of a log`, {
+      expected: 'a URL without scheme and trailing slash, such as npm.example.com/-/signet/log',
+    });
+  }
+}
