@@ -1,0 +1,48 @@
+import { checkEvidence } from './check-evidence.ts';
+import { checkRequirement } from './check-requirement.ts';
+import type { PackageFacts } from './facts.ts';
+import { matchesName } from './name-pattern.ts';
+import { ownersOf } from './ownership.ts';
+import type { Policy } from './policy.ts';
+import type { Decision, Violation } from './violation.ts';
+
+/**
+ * Decides about one package version. Every matching rule must hold; of a requirement's publishers any one is enough. Evidence that
+ * is present and does not verify, that another trust root vouches for, or that is distrusted denies the package in every mode.
+ *
+ * @param facts what was verified about the package, and what did not verify
+ * @param options.now the time to which ages are compared, default the clock's
+ */
+export function evaluatePolicy(policy: Policy, facts: PackageFacts, options: { readonly now?: Date } = {}): Decision {
+  const { name, version } = facts;
+  const now = options.now ?? new Date();
+  const rules = policy.rules.filter(({ match }) => matchesName(match, name, version));
+  const owners = ownersOf(policy, name);
+  const { accepted, violations } = checkEvidence(policy, owners, facts);
+  for (const rule of rules) {
+    for (const requirement of rule.require) {
+      for (const problem of checkRequirement(policy, requirement, { ...facts, attestations: accepted }, now)) {
+        const severity = rule.mode === 'warn' ? 'warning' : 'error';
+        violations.push({ ...problem, severity, rule: rule.id, package: `${name}@${version}` });
+      }
+    }
+  }
+  if (rules.length === 0 && policy.noMatch !== 'allow') violations.push(noRule(policy, name, version));
+  const [owner] = owners;
+  return {
+    allowed: violations.every(({ severity }) => severity === 'warning'),
+    violations,
+    rules: rules.map(({ id }) => id),
+    ...(owner === undefined ? {} : { trustRoot: owner.name }),
+  };
+}
+
+function noRule(policy: Policy, name: string, version: string): Violation {
+  return {
+    code: 'TP101',
+    severity: policy.noMatch === 'deny' ? 'error' : 'warning',
+    package: `${name}@${version}`,
+    message: `no rule of ${policy.path} matches (noMatch: ${policy.noMatch})`,
+    next: `add a rule that says who publishes ${name}, or remove the package`,
+  };
+}

@@ -1,0 +1,84 @@
+import type { NamePattern } from './name-pattern.ts';
+import type { Publisher } from './publisher.ts';
+
+/** Whether a violation stops an installation. */
+export type Mode = 'enforce' | 'warn';
+
+/** A trust policy, read and found consistent: who may publish what, and which trust root may vouch for it. */
+export interface Policy {
+  /** Where it came from, for messages. */
+  readonly path: string;
+  readonly version: 1;
+  readonly mode: Mode;
+  /** What becomes of a package that no rule names. */
+  readonly noMatch: 'allow' | 'warn' | 'deny';
+  readonly trustRoots: readonly TrustRootReference[];
+  readonly publishers: ReadonlyMap<string, Publisher>;
+  readonly rules: readonly Rule[];
+  readonly distrust: readonly Distrust[];
+}
+
+/** A trust root, the names it owns and the identity issuers it may vouch for (ARCHITECTURE 9). */
+export interface TrustRootReference {
+  readonly name: string;
+  readonly source:
+    | { readonly kind: 'builtin'; readonly builtin: 'sigstore-public-good' }
+    /** `path` is relative to the policy file. */
+    | { readonly kind: 'file'; readonly path: string; readonly sha256?: string }
+    | { readonly kind: 'tuf'; readonly url: string; readonly root: string };
+  /** The names it owns; undefined for the one root that owns every name no other root owns. */
+  readonly packages?: readonly NamePattern[];
+  /** Issuers of identities it may vouch for; undefined for any that its certificate authority accepts. */
+  readonly issuers?: readonly string[];
+}
+
+/** Every matching rule must hold. */
+export interface Rule {
+  readonly id: string;
+  readonly match: readonly NamePattern[];
+  readonly mode: Mode;
+  /** All of them must be met. */
+  readonly require: readonly Requirement[];
+}
+
+export type Requirement = ProvenanceRequirement | SignatureRequirement | AttestationRequirement;
+
+/** SLSA provenance, v1 or v0.2, that agrees with its certificate. */
+export interface ProvenanceRequirement {
+  readonly kind: 'provenance';
+  /** Names of publishers, any one of whom is enough. */
+  readonly by?: readonly string[];
+  /** `https://host/owner/repository` of the source. */
+  readonly repository?: string;
+  /** The source ref must be the tag `v<version>` or `<version>`. */
+  readonly tagMatchesVersion: boolean;
+}
+
+/** Any verified statement about the package. */
+export interface SignatureRequirement {
+  readonly kind: 'signature';
+  readonly by: readonly string[];
+  /** How many distinct signers, at least. */
+  readonly threshold: number;
+}
+
+/** A statement of one type. */
+export interface AttestationRequirement {
+  readonly kind: 'attestation';
+  readonly predicateType: string;
+  readonly by: readonly string[];
+  /** Milliseconds since it was signed, at most. */
+  readonly maxAge?: number;
+}
+
+/** What is not accepted whatever else says so. */
+export interface Distrust {
+  readonly what:
+    | { readonly kind: 'identity'; readonly issuer: string; readonly subject: string }
+    | { readonly kind: 'integrity'; readonly integrity: string }
+    | { readonly kind: 'logEntry'; readonly origin: string; readonly index: bigint };
+  /** Bounds on when something was signed; open where absent. */
+  readonly from?: Date;
+  readonly to?: Date;
+  readonly reason: string;
+}

@@ -1,0 +1,53 @@
+/**
+ * What each violation means. Codes are stable (notes on the policy format): 0xx the policy itself, 1xx a package, 2xx a change
+ * since it was first seen, 3xx exceptions.
+ */
+export const violationCodes = {
+  TP101: 'no rule of the policy names the package',
+  TP102: 'evidence is present but does not verify',
+  TP104: 'the lockfile has not exactly one sha512 for the package, so that nothing binds its bytes',
+  TP105: 'the package does not come as a tarball that evidence could be about',
+  TP106: 'the package is imported under a name that a trust root owns, but is another package',
+  TP110: 'provenance is missing',
+  TP111: 'the signer is not one who may publish the package',
+  TP112: 'the tag that was built is not that of the version',
+  TP113: 'too few distinct signers',
+  TP114: 'certificate and provenance disagree',
+  TP115: 'a signature is missing',
+  TP120: 'no trust root, or more than one, may vouch for the package',
+  TP121: 'the evidence comes from a trust root or issuer that may not vouch for the package',
+  TP130: 'an attestation is missing',
+  TP131: 'an attestation was found but does not satisfy',
+  TP150: 'the signer, the log entry or the bytes are distrusted',
+} as const;
+
+export type ViolationCode = keyof typeof violationCodes;
+
+/** One reason against a package. Texts may hold foreign strings; make them inert where they are shown. */
+export interface Violation {
+  readonly code: ViolationCode;
+  /** An `error` denies the package, a `warning` is told. */
+  readonly severity: 'error' | 'warning';
+  /** The rule that is violated; absent for what always holds. */
+  readonly rule?: string;
+  /** `name@version` */
+  readonly package: string;
+  /** One sentence. */
+  readonly message: string;
+  readonly expected?: string;
+  readonly found?: string;
+  /** Signer, log index and time of the evidence it is about. */
+  readonly evidence?: string;
+  /** What a person can do now. */
+  readonly next: string;
+}
+
+/** What the policy says about one package. */
+export interface Decision {
+  readonly allowed: boolean;
+  readonly violations: readonly Violation[];
+  /** Rules that were asked, all of them. */
+  readonly rules: readonly string[];
+  /** The trust root that owns the name. */
+  readonly trustRoot?: string;
+}
