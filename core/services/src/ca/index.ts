@@ -1,1 +1,10 @@
-export {};
+export * from './certificate-authority.ts';
+export * from './create-authority.ts';
+export * from './issuance-error.ts';
+export type { Issuer, IssuerType } from './issuer.ts';
+export * from './issuers.ts';
+export * from './precertificate-log.ts';
+export type { Principal, SubjectName } from './principal.ts';
+export * from './routes.ts';
+export type { VerifiedToken } from './token-verifier.ts';
+export * from './used-tokens.ts';

@@ -1,0 +1,137 @@
+import { randomUUID } from 'node:crypto';
+import { redact, SignetError, toPem } from '@signet/primitives/formats';
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import type { CertificateAuthority, IssuedCertificate } from './certificate-authority.ts';
+import { errorAnswer } from './http-errors.ts';
+import {
+  type LegacySigningCertificateJson,
+  legacySigningCertificateSchema,
+  readLegacySigningCertificateRequest,
+  readSigningCertificateRequest,
+  type SigningCertificateJson,
+  signingCertificateSchema,
+} from './http-requests.ts';
+import { IssuanceError } from './issuance-error.ts';
+import type { Issuer } from './issuer.ts';
+
+/** Far above any request with an RSA-4096 key and a long token, far below what would cost memory. */
+const bodyLimit = 192 * 1024;
+const pemChainType = 'application/pem-certificate-chain';
+
+/**
+ * Fulcio's HTTP API, version 2 and 1, below the authority's base URL. Handlers translate between JSON and
+ * {@link CertificateAuthority} and decide nothing.
+ */
+export function caRoutes(authority: CertificateAuthority): FastifyPluginAsync {
+  return async (app) => {
+    app.setErrorHandler(answerError);
+    app.setNotFoundHandler((request, reply) => {
+      reply.code(404).send({ code: 5, message: 'Not Found', details: [{ requestId: requestId(request) }] });
+    });
+    app.addHook('onRequest', async (request, reply) => {
+      // Any page may use the authority: what it needs is a token, and there are no cookies.
+      reply.header('access-control-allow-origin', '*').header('x-request-id', requestId(request));
+    });
+
+    app.post<{ Body: SigningCertificateJson }>(
+      '/api/v2/signingCert',
+      { bodyLimit, schema: { body: signingCertificateSchema } },
+      async (request) => {
+        const issued = await authority.issue(
+          readSigningCertificateRequest(request.body, request.headers.authorization),
+        );
+        logIssued(request, issued);
+        return { signedCertificateEmbeddedSct: { chain: { certificates: pemChain(issued) } } };
+      },
+    );
+    app.post<{ Body: LegacySigningCertificateJson }>(
+      '/api/v1/signingCert',
+      { bodyLimit, schema: { body: legacySigningCertificateSchema } },
+      async (request, reply) => {
+        const issued = await authority.issue(
+          readLegacySigningCertificateRequest(request.body, request.headers.authorization),
+        );
+        logIssued(request, issued);
+        return reply.code(201).type(pemChainType).send(pemChain(issued).join('').trimEnd());
+      },
+    );
+
+    const chain = authority.chain.map((bytes) => toPem('CERTIFICATE', bytes));
+    app.get('/api/v2/trustBundle', async () => ({ chains: [{ certificates: chain }] }));
+    app.get('/api/v1/rootCert', async (_request, reply) => reply.type(pemChainType).send(chain.join('').trimEnd()));
+
+    const configuration = {
+      issuers: [...authority.issuers.issuers, ...authority.issuers.metaIssuers].map(describeIssuer),
+    };
+    app.get('/api/v2/configuration', async () => configuration);
+    app.get('/healthz', async () => ({ status: 'SERVING' }));
+    app.options('/*', async (_request, reply) =>
+      reply
+        .code(204)
+        .header('access-control-allow-methods', 'GET, POST')
+        .header('access-control-allow-headers', 'Authorization, Content-Type')
+        .send(),
+    );
+  };
+}
+
+const requestIds = new WeakMap<FastifyRequest, string>();
+
+/** Names a request in the answer and in the log, so that a user's report can be found again. */
+function requestId(request: FastifyRequest): string {
+  let id = requestIds.get(request);
+  if (id === undefined) {
+    id = randomUUID();
+    requestIds.set(request, id);
+  }
+  return id;
+}
+
+function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const id = requestId(request);
+  const { status, body } = errorAnswer(error, id);
+  // Only words of ours go to the log: neither headers nor body nor other libraries' errors, which may quote either.
+  const facts = {
+    requestId: id,
+    code: error instanceof SignetError ? error.code : 'ERR_INTERNAL',
+    ...(error instanceof IssuanceError ? { ...error.details(), found: error.found } : {}),
+  };
+  if (status >= 500) request.log.error({ ...facts, cause: causes(error) }, 'certificate not issued');
+  else request.log.info({ ...facts, message: messageOf(error) }, 'certificate refused');
+  reply.code(status).send(body);
+}
+
+function messageOf(error: unknown): string {
+  return redact(error instanceof Error ? error.message : String(error));
+}
+
+/** The messages of an error and of what led to it. */
+function causes(error: unknown): string[] {
+  const messages: string[] = [];
+  for (let current: unknown = error; current instanceof Error && messages.length < 8; current = current.cause) {
+    messages.push(messageOf(current));
+  }
+  return messages;
+}
+
+function logIssued(request: FastifyRequest, { principal }: IssuedCertificate): void {
+  const { subject, claims } = principal;
+  request.log.info({ requestId: requestId(request), subject, issuer: claims.issuer }, 'certificate issued');
+}
+
+function pemChain({ certificate, chain }: IssuedCertificate): string[] {
+  return [certificate, ...chain].map((bytes) => toPem('CERTIFICATE', bytes));
+}
+
+/** OIDCIssuer of Fulcio's fulcio.proto. */
+function describeIssuer(issuer: Issuer) {
+  return {
+    ...(issuer.meta ? { wildcardIssuerUrl: issuer.url } : { issuerUrl: issuer.url }),
+    audience: issuer.audiences[0],
+    challengeClaim: issuer.challengeClaim,
+    spiffeTrustDomain: issuer.spiffeTrustDomain ?? '',
+    issuerType: issuer.declaredType,
+    subjectDomain: issuer.subjectDomain ?? '',
+    skipEmailVerification: issuer.skipEmailVerification,
+  };
+}
