@@ -94,7 +94,7 @@ export function parseBundle(input: unknown): Bundle {
   const timestampData = reader.optionalField(material, 'timestampVerificationData', path, timestampDataFields);
   const timestamps =
     timestampData === undefined ? [] : parseTimestamps(timestampData, `${path}.timestampVerificationData`);
-  return {
+  const bundle: Bundle = {
     mediaType,
     version,
     key: parseKeyMaterial(material, version, path),
@@ -102,6 +102,15 @@ export function parseBundle(input: unknown): Bundle {
     timestamps,
     content: parseContent(object),
   };
+  parsed.add(bundle);
+  return bundle;
+}
+
+const parsed = new WeakSet<object>();
+
+/** Whether `value` is a result of {@link parseBundle}. Its shape alone would not tell: JSON can imitate it. */
+export function isBundle(value: unknown): value is Bundle {
+  return typeof value === 'object' && value !== null && parsed.has(value);
 }
 
 function checkEntry(entry: TransparencyLogEntry, version: BundleVersion, path: string): void {
