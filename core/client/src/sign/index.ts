@@ -1,1 +1,5 @@
-export {};
+export * from './certificate-identity.ts';
+export * from './instance.ts';
+export * from './sign-statement.ts';
+export * from './signing-services.ts';
+export * from './signing-session.ts';

@@ -1,0 +1,77 @@
+import { type Certificate, fulcioClaims, fulcioIssuer, SignetError } from '@signet/primitives/formats';
+import { isObject, textMember } from '../http/index.ts';
+import type { IdentityToken } from '../identity/index.ts';
+
+/** Whom a certificate names, exactly. */
+export interface CertificateIdentity {
+  readonly issuer: string;
+  readonly subject: string;
+}
+
+/**
+ * The identity in a certificate, after it has been compared with the token that the certificate was issued for.
+ *
+ * A certificate in somebody else's name would be logged under that name, so nothing is signed with it. The issuer must be
+ * the token's (or, behind Dex, the connector that the token names); the subject must be its email, its subject, the
+ * workflow that its claims name, or else the certificate must carry the token's subject as a claim.
+ *
+ * @throws ERR_CA_IDENTITY_MISMATCH
+ */
+export function identityOf(certificate: Certificate, token: IdentityToken): CertificateIdentity {
+  const claims = fulcioClaims(certificate);
+  const issuer = fulcioIssuer(claims);
+  const issuers = [token.issuer, federatedIssuer(token)].filter((one) => one !== undefined);
+  if (issuer === undefined || !issuers.includes(issuer)) {
+    throw mismatch('issuer', issuers.join(' or '), issuer ?? 'none');
+  }
+  const names = certificate.subjectAlternativeNames;
+  const [name] = names;
+  if (names.length !== 1 || name === undefined || name.value === '') {
+    throw mismatch('subject', 'exactly one subject alternative name', `${names.length}`);
+  }
+  const accepted = expectedNames(token, name.type);
+  const bySubjectClaim =
+    claims.tokenSubject !== undefined && claims.tokenSubject === token.subject && name.type !== 'email';
+  if (!accepted.includes(name.value) && !bySubjectClaim) {
+    throw mismatch('subject', accepted.join(' or ') || `a name for ${token.subject}`, name.value);
+  }
+  if (claims.tokenSubject !== undefined && claims.tokenSubject !== token.subject) {
+    throw mismatch('token subject', token.subject, claims.tokenSubject);
+  }
+  return { issuer, subject: name.value };
+}
+
+/** What Fulcio's issuer types make of a token's claims (notes/ca.md §1.4). */
+function expectedNames(token: IdentityToken, type: string): readonly string[] {
+  if (type === 'email') return token.email === undefined ? [] : [token.email];
+  if (type === 'otherName') {
+    // username: `sub!domain`; the domain is the authority's configuration, bounded here to the issuer's own.
+    const host = URL.canParse(token.issuer) ? new URL(token.issuer).hostname : '';
+    return host.split('.').map((_, index, labels) => `${token.subject}!${labels.slice(index).join('.')}`);
+  }
+  if (type !== 'uri') return [];
+  const workflow = textMember(token.claims, 'job_workflow_ref');
+  const pipeline = textMember(token.claims, 'ci_config_ref_uri');
+  return [
+    token.subject,
+    `${token.issuer}/${token.subject}`,
+    ...(workflow === undefined
+      ? []
+      : [`https://github.com/${workflow}`, `${new URL(token.issuer).origin}/${workflow}`]),
+    ...(pipeline === undefined ? [] : [`https://${pipeline}`]),
+  ];
+}
+
+/** Dex says in `federated_claims.connector_id` through whom the person logged in; the public good instance certifies that. */
+function federatedIssuer(token: IdentityToken): string | undefined {
+  const federated = token.claims.federated_claims;
+  return isObject(federated) ? textMember(federated, 'connector_id') : undefined;
+}
+
+function mismatch(what: string, expected: string, found: string): SignetError {
+  return new SignetError(
+    'ERR_CA_IDENTITY_MISMATCH',
+    `the certificate names another ${what} than the identity token; nothing was signed with it`,
+    { expected, found },
+  );
+}

@@ -1,0 +1,102 @@
+import {
+  type EntrySignature,
+  encodeRekorBody,
+  equalBytes,
+  hashedRekordRequestV2,
+  parseJson,
+  parseTlogEntry,
+  SignetError,
+  type TransparencyLogEntry,
+} from '@signet/primitives/formats';
+import { HttpStatusError, request, type ServiceRequest, saying } from '../http/index.ts';
+import { endpoint } from './signing-services.ts';
+
+/** What is to be logged: a signature over a message of which only the digest is told. */
+export interface LogSubmission {
+  readonly logUrl: string;
+  /** SHA-2 digest of what was signed; for an envelope that of its pre-authentication encoding. */
+  readonly digest: Uint8Array;
+  readonly digestAlgorithm: 'sha256' | 'sha384' | 'sha512';
+  readonly signature: EntrySignature;
+  readonly http?: Pick<ServiceRequest, 'signal' | 'transport' | 'retry'>;
+}
+
+/**
+ * Logs a signature as hashedrekord 0.0.2 (rekor-v2-spec §6.1.1) and checks that the entry which comes back is ours, byte
+ * for byte, with a proof of inclusion. Whether proof and checkpoint hold is for the verifier, with the log's trusted key.
+ *
+ * A log that has the entry already (409) answers with it: an earlier attempt got through and its answer was lost.
+ *
+ * @throws ERR_LOG_REFUSED, ERR_LOG_RESPONSE, ERR_LOG_RESPONSE_MISMATCH, and what `request` throws
+ */
+export async function logSignature(submission: LogSubmission): Promise<TransparencyLogEntry> {
+  const { digest, digestAlgorithm, signature } = submission;
+  const entry = read(await submit(submission));
+  const expected = encodeRekorBody({
+    kind: 'hashedrekord',
+    version: '0.0.2',
+    digest: { algorithm: digestAlgorithm, value: digest },
+    signature,
+  });
+  if (entry.kind !== 'hashedrekord' || entry.version !== '0.0.2' || !equalBytes(entry.canonicalizedBody, expected)) {
+    throw new SignetError(
+      'ERR_LOG_RESPONSE_MISMATCH',
+      'the transparency log answers with another entry than the one submitted',
+      {
+        expected: 'hashedrekord 0.0.2 of our digest, signature and certificate',
+        found: `${entry.kind} ${entry.version}`,
+      },
+    );
+  }
+  if (entry.inclusionProof?.checkpoint === undefined) {
+    throw new SignetError(
+      'ERR_LOG_RESPONSE',
+      'the transparency log answers without a proof that it included the entry',
+    );
+  }
+  return entry;
+}
+
+async function submit({ logUrl, digest, signature, http = {} }: LogSubmission): Promise<Uint8Array> {
+  try {
+    const { body, status } = await request(endpoint(logUrl, '/api/v2/log/entries'), {
+      service: 'the transparency log',
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      body: JSON.stringify(hashedRekordRequestV2(digest, signature)),
+      maxBytes: 1 << 20,
+      alsoAccept: [409],
+      ...http,
+    });
+    if (status === 409 && !isEntry(body)) {
+      throw new SignetError(
+        'ERR_LOG_REFUSED',
+        `the transparency log has this entry already but does not give it out: ${saying(body)}; run the command again`,
+      );
+    }
+    return body;
+  } catch (thrown) {
+    if (!(thrown instanceof HttpStatusError) || thrown.status >= 500) throw thrown;
+    throw new SignetError(
+      'ERR_LOG_REFUSED',
+      `the transparency log refuses (status ${thrown.status}): ${saying(thrown.body)}`,
+    );
+  }
+}
+
+function isEntry(body: Uint8Array): boolean {
+  try {
+    read(body);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function read(body: Uint8Array): TransparencyLogEntry {
+  try {
+    return parseTlogEntry(parseJson(body, 'log entry'));
+  } catch (cause) {
+    throw new SignetError('ERR_LOG_RESPONSE', 'the answer of the transparency log is no log entry', { cause });
+  }
+}

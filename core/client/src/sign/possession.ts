@@ -1,0 +1,93 @@
+import { SignetError } from '@signet/primitives/formats';
+import { HttpStatusError, isObject, jsonObject, request, type ServiceRequest, textMember } from '../http/index.ts';
+import type { IdentityToken } from '../identity/index.ts';
+import { endpoint } from './signing-services.ts';
+
+/** What a certificate authority says of one issuer of identity tokens (Fulcio's `/api/v2/configuration`). */
+export interface AcceptedIssuer {
+  /** The audience that tokens must have. */
+  readonly audience: string | undefined;
+  /** The claim whose value is signed to prove possession of the key. */
+  readonly challengeClaim: string | undefined;
+}
+
+/**
+ * What the authority says of `issuer`, or undefined where it publishes no configuration.
+ *
+ * @throws ERR_CA_REFUSED when it publishes one in which the issuer does not stand
+ */
+export async function acceptedIssuer(
+  caUrl: string,
+  issuer: string,
+  options: Pick<ServiceRequest, 'signal' | 'transport' | 'retry'> = {},
+): Promise<AcceptedIssuer | undefined> {
+  const issuers = await publishedIssuers(caUrl, options);
+  if (issuers === undefined) return undefined;
+  const found = issuers.find((entry) => names(entry, issuer));
+  if (found === undefined) {
+    throw new SignetError(
+      'ERR_CA_REFUSED',
+      'the certificate authority does not accept identity tokens of this issuer',
+      {
+        expected: issuers
+          .map((entry) => textMember(entry, 'issuerUrl') ?? textMember(entry, 'wildcardIssuerUrl'))
+          .join(' or '),
+        found: issuer,
+      },
+    );
+  }
+  return { audience: textMember(found, 'audience'), challengeClaim: textMember(found, 'challengeClaim') };
+}
+
+type Entry = Readonly<Record<string, unknown>>;
+
+async function publishedIssuers(
+  caUrl: string,
+  options: Pick<ServiceRequest, 'signal' | 'transport' | 'retry'>,
+): Promise<readonly Entry[] | undefined> {
+  const url = endpoint(caUrl, '/api/v2/configuration');
+  try {
+    const { body } = await request(url, {
+      service: 'the certificate authority',
+      headers: { accept: 'application/json' },
+      ...options,
+    });
+    const { issuers } = jsonObject(body, 'the configuration of the certificate authority', 'ERR_CA_RESPONSE');
+    return Array.isArray(issuers) ? issuers.filter(isObject) : undefined;
+  } catch (thrown) {
+    // Authorities from before v2, and small doubles, have no such page.
+    if (thrown instanceof HttpStatusError && thrown.status < 500) return undefined;
+    throw thrown;
+  }
+}
+
+/** Fulcio's meta issuers: `*` stands for one or more letters, digits, `_` and `-`, and the whole URL must match. */
+function names(entry: Entry, issuer: string): boolean {
+  if (textMember(entry, 'issuerUrl') === issuer) return true;
+  const wildcard = textMember(entry, 'wildcardIssuerUrl');
+  if (wildcard === undefined || wildcard.length > 512) return false;
+  const pattern = wildcard
+    .split('*')
+    .map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+    .join('[-_a-zA-Z0-9]+');
+  return new RegExp(`^${pattern}$`).test(issuer);
+}
+
+/**
+ * The text to sign for proof of possession: the challenge claim of the authority's configuration. Without configuration
+ * the rule of the stock clients: `email` if the token has one, else `sub`, which fails at issuers that challenge `sub`
+ * and put an email into their tokens (notes/ca.md P3), so that the configuration is asked first.
+ *
+ * @throws ERR_IDENTITY_TOKEN when the token lacks the claim
+ */
+export function possessionChallenge(token: IdentityToken, accepted: AcceptedIssuer | undefined): string {
+  const claim = accepted?.challengeClaim ?? (token.email === undefined ? 'sub' : 'email');
+  const value = textMember(token.claims, claim);
+  if (value === undefined) {
+    throw new SignetError(
+      'ERR_IDENTITY_TOKEN',
+      `the certificate authority asks for the claim ${claim}, which the identity token lacks`,
+    );
+  }
+  return value;
+}
