@@ -1,0 +1,3 @@
+import { greet } from '@example/greeting';
+
+console.log(greet('world'));

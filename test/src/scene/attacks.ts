@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Instance } from './instance.ts';
+import type { Workshop } from './workshop.ts';
+
+/** Where Verdaccio keeps a package of the instance on disk. */
+export function storageFolder(instance: Instance, name: string): string {
+  return join(instance.data, 'registry', 'storage', name);
+}
+
+/**
+ * What somebody with write access to the registry's disk does: replaces the tarball of a published version by one whose
+ * code is another, and makes the registry's metadata agree with it. npm sees a consistent registry.
+ *
+ * @returns the integrity of the planted bytes
+ */
+export async function swapTarball(
+  workshop: Workshop,
+  instance: Instance,
+  name: string,
+  version: string,
+): Promise<string> {
+  const base = name.slice(name.lastIndexOf('/') + 1);
+  const folder = storageFolder(instance, name);
+  const tarball = join(folder, `${base}-${version}.tgz`);
+  const unpacked = workshop.path('swapped');
+  await rm(unpacked, { recursive: true, force: true });
+  await mkdir(unpacked);
+  const { extract, create } = await import('tar');
+  await extract({ file: tarball, cwd: unpacked });
+  await writeFile(join(unpacked, 'package', `${base}.js`), "export const greet = () => 'planted code ran';\n");
+  await create({ file: tarball, cwd: unpacked, gzip: true, portable: true }, ['package']);
+  const bytes = await readFile(tarball);
+  const integrity = `sha512-${createHash('sha512').update(bytes).digest('base64')}`;
+  const shasum = createHash('sha1').update(bytes).digest('hex');
+
+  const metadataFile = join(folder, 'package.json');
+  const metadata = JSON.parse(await readFile(metadataFile, 'utf8'));
+  const { dist } = metadata.versions[version];
+  Object.assign(dist, { integrity, shasum });
+  const attachment = metadata._attachments[`${base}-${version}.tgz`];
+  if (attachment !== undefined) attachment.shasum = shasum;
+  await writeFile(metadataFile, JSON.stringify(metadata));
+  return integrity;
+}
+
+/** The registry's attestation document of a version, as any client gets it. */
+export async function fetchAttestations(
+  instance: Instance,
+  name: string,
+  version: string,
+): Promise<{ attestations: { predicateType: string; bundle: Record<string, unknown> }[] }> {
+  const response = await fetch(`${instance.urls.registry}-/npm/v1/attestations/${name.replace('/', '%2f')}@${version}`);
+  if (!response.ok) throw new Error(`attestations of ${name}@${version}: HTTP ${response.status}`);
+  return (await response.json()) as { attestations: { predicateType: string; bundle: Record<string, unknown> }[] };
+}
+
+/**
+ * Publishes `tarball` with a bundle that was made for something else, by npm's own two-attachment document and with valid
+ * npm credentials.
+ *
+ * @returns the registry's answer
+ */
+export async function publishWithBundle(
+  instance: Instance,
+  npmToken: string,
+  manifest: { readonly name: string; readonly version: string },
+  tarball: Uint8Array,
+  bundle: Record<string, unknown>,
+): Promise<{ status: number; error: string }> {
+  const { name, version } = manifest;
+  const bundleText = JSON.stringify(bundle);
+  const document = {
+    _id: name,
+    name,
+    'dist-tags': { latest: version },
+    versions: {
+      [version]: {
+        ...manifest,
+        _id: `${name}@${version}`,
+        dist: {
+          integrity: `sha512-${createHash('sha512').update(tarball).digest('base64')}`,
+          shasum: createHash('sha1').update(tarball).digest('hex'),
+          tarball: `${instance.urls.registry}${name}/-/${name}-${version}.tgz`,
+        },
+      },
+    },
+    access: null,
+    _attachments: {
+      [`${name}-${version}.tgz`]: {
+        content_type: 'application/octet-stream',
+        data: Buffer.from(tarball).toString('base64'),
+        length: tarball.length,
+      },
+      [`${name}-${version}.sigstore`]: { content_type: bundle.mediaType, data: bundleText, length: bundleText.length },
+    },
+  };
+  const response = await fetch(`${instance.urls.registry}${name.replace('/', '%2f')}`, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${npmToken}`, 'content-type': 'application/json' },
+    body: JSON.stringify(document),
+  });
+  const text = await response.text();
+  try {
+    return { status: response.status, error: String((JSON.parse(text) as { error?: string }).error ?? '') };
+  } catch {
+    return { status: response.status, error: text };
+  }
+}
