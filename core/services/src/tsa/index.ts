@@ -1,1 +1,3 @@
-export {};
+export * from './create-timestamp-chain.ts';
+export * from './routes.ts';
+export * from './timestamp-authority.ts';

@@ -1,0 +1,106 @@
+import {
+  encodeTimestampRejection,
+  fromUtf8,
+  parseTimestampRequest,
+  SignetError,
+  toPem,
+} from '@signet/primitives/formats';
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { readTimestampRequestJson } from './request-json.ts';
+import { type TimestampAuthority, TimestampRefusal } from './timestamp-authority.ts';
+
+const queryType = 'application/timestamp-query';
+const replyType = 'application/timestamp-reply';
+const derLimit = 4 * 1024;
+const jsonLimit = 1024;
+
+/**
+ * RFC 3161 over HTTP below the authority's base URL, as sigstore/timestamp-authority has it. Whoever asks in DER is
+ * refused in DER, with a status of the protocol; whoever asks in JSON gets JSON.
+ */
+export function tsaRoutes(authority: TimestampAuthority): FastifyPluginAsync {
+  return async (app) => {
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser(queryType, { parseAs: 'buffer', bodyLimit: derLimit }, (_request, body, done) => {
+      done(null, body);
+    });
+    app.addContentTypeParser(
+      'application/json',
+      { parseAs: 'buffer', bodyLimit: jsonLimit },
+      (_request, body, done) => {
+        done(null, body);
+      },
+    );
+    app.setErrorHandler(answerError);
+    app.setNotFoundHandler((_request, reply) => {
+      reply.code(404).send({ code: 404, message: 'Not Found' });
+    });
+
+    app.post('/api/v1/timestamp', async (request, reply) => {
+      const body = bytesOf(request.body);
+      const timestampRequest = isDer(request)
+        ? parseTimestampRequest(body)
+        : readTimestampRequestJson(fromUtf8(body, 'timestamp request'));
+      const response = await authority.stamp(timestampRequest);
+      return reply.type(replyType).send(Buffer.from(response));
+    });
+    const chain = authority.chain.map((bytes) => toPem('CERTIFICATE', bytes)).join('');
+    app.get('/api/v1/timestamp/certchain', async (_request, reply) =>
+      reply.type('application/pem-certificate-chain').send(chain),
+    );
+    app.get('/healthz', async () => ({ status: 'SERVING' }));
+  };
+}
+
+function isDer(request: FastifyRequest): boolean {
+  return request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() === queryType;
+}
+
+function bytesOf(body: unknown): Uint8Array {
+  if (body instanceof Uint8Array && body.length > 0) return body;
+  throw new SignetError('ERR_REQUEST', 'The timestamp request is empty.');
+}
+
+function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const status = statusOf(error);
+  const facts = { code: error instanceof SignetError ? error.code : 'ERR_INTERNAL', status };
+  const message = error instanceof Error ? error.message : String(error);
+  if (status >= 500) request.log.error({ ...facts, message }, 'timestamp not issued');
+  else request.log.info({ ...facts, message }, 'timestamp refused');
+  if (isDer(request) && status !== 413 && status !== 415) {
+    // RFC 3161 §2.4.2: the refusal is an answer of the protocol, so the HTTP status is that of an answer.
+    const failure = failureOf(error, status);
+    const text = status >= 500 ? 'The timestamp authority failed.' : message;
+    reply
+      .code(200)
+      .type(replyType)
+      .send(Buffer.from(encodeTimestampRejection(failure, text)));
+    return;
+  }
+  const answers: Record<number, string> = {
+    413: 'The timestamp request is too large.',
+    415: `The content type must be ${queryType} or application/json.`,
+    500: 'Error generating timestamp response',
+  };
+  reply.code(status).send({ code: status, message: answers[status] ?? message });
+}
+
+function failureOf(error: unknown, status: number) {
+  if (error instanceof TimestampRefusal) return error.failure;
+  if (error instanceof SignetError && error.code === 'ERR_TIMESTAMP_FORMAT') return 'badDataFormat';
+  return status >= 500 ? 'systemFailure' : 'badRequest';
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof SignetError) return error.code === 'ERR_INPUT_TOO_LARGE' ? 413 : isRefusal(error) ? 400 : 500;
+  if (typeof error === 'object' && error !== null && 'statusCode' in error && typeof error.statusCode === 'number') {
+    if (error.statusCode >= 400 && error.statusCode < 500) return error.statusCode;
+  }
+  return 500;
+}
+
+function isRefusal(error: SignetError): boolean {
+  return ['ERR_REQUEST', 'ERR_TIMESTAMP_REFUSED', 'ERR_TIMESTAMP_FORMAT', 'ERR_DER', 'ERR_ENCODING'].includes(
+    error.code,
+  );
+}
