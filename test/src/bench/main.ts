@@ -1,0 +1,13 @@
+/** `npm run bench -- NAME`: runs one benchmark, or lists them. */
+const benchmarks: Readonly<Record<string, () => Promise<{ bench: () => Promise<void> }>>> = {
+  verify: () => import('./verify.ts'),
+};
+
+const name = process.argv[2] ?? '';
+const load = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
+if (load === undefined) {
+  process.stderr.write(`usage: npm run bench -- ${Object.keys(benchmarks).join('|')}\n`);
+  process.exitCode = 2;
+} else {
+  await (await load()).bench();
+}
