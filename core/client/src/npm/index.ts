@@ -1,8 +1,11 @@
+export * from './attestation.ts';
 export * from './create-publish-document.ts';
 export * from './integrity.ts';
 export type { JsonObject } from './json-value.ts';
 export * from './package-lock.ts';
 export * from './package-name.ts';
+export * from './provenance.ts';
 export * from './publish-document.ts';
 export * from './purl.ts';
+export * from './registry-keys.ts';
 export * from './tarball.ts';

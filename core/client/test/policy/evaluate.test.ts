@@ -270,7 +270,7 @@ describe('policy decisions', () => {
   it('tighten and never loosen when a rule is added', () => {
     const more = policyText.replace(
       'rules:\n',
-      "rules:\n  - { id: all, match: ['**'], require: [ { signature: { by: [scanner] } } ] }\n",
+      "rules:\n  - { id: all, match: ['**'], require: [ { provenance: { repository: https://github.com/nobody/nothing } } ] }\n",
     );
     const tighter = parsePolicy(more);
     for (const [what, facts] of table) {
