@@ -84,3 +84,11 @@ export class OriginServer {
     handler(request, response);
   }
 }
+
+/** A port that is free now, for an instance that is made before it is started. Somebody may take it in between. */
+export async function freePort(host: string): Promise<number> {
+  const server = await OriginServer.listen(host, 0);
+  const { port } = server;
+  await server.stop();
+  return port;
+}

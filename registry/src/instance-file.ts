@@ -22,7 +22,7 @@ export interface InstanceConfiguration {
 /** Largest publish document, bytes of JSON; npm's tarball is base64 in it. */
 export const defaultPublishBytes = 128 * 1024 * 1024;
 
-const namePattern = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/(?:\*|[a-z0-9~-][a-z0-9._~-]*)|[a-z0-9~-][a-z0-9._~-]*)$/;
+const namePattern = /^(?:@[a-z0-9-][a-z0-9._-]*\/(?:\*|[a-z0-9-][a-z0-9._-]*)|[a-z0-9-][a-z0-9._-]*)$/;
 
 /**
  * Checks a pattern of owned names. Only whole scopes and single names: a wider pattern would make the instance vouch for

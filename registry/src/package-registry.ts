@@ -4,15 +4,9 @@ import { SignetError } from '@signet/primitives/formats';
 import { runServer } from 'verdaccio';
 import { defaultRegistryUrl } from './default-registry.ts';
 import { makeDirectory } from './durable-files.ts';
+import { trustRootName } from './first-files.ts';
 import type { InstanceConfiguration } from './instance-file.ts';
 import type { InstanceLayout } from './layout.ts';
-
-/** What the registry plugin needs to know of the instance. */
-export interface EvidenceSettings {
-  readonly trustRootName: string;
-  /** Issuers that the instance's trusted root vouches for. */
-  readonly issuers: readonly string[];
-}
 
 /** Verdaccio does not export the type of its configuration. */
 type VerdaccioConfiguration = Exclude<Parameters<typeof runServer>[0], string | undefined>;
@@ -31,11 +25,10 @@ export interface PackageRegistry {
 export async function startPackageRegistry(
   configuration: InstanceConfiguration,
   layout: InstanceLayout,
-  evidence: EvidenceSettings,
 ): Promise<PackageRegistry> {
   await makeDirectory(layout.registry.directory);
   await makeDirectory(layout.registry.storage);
-  const server: Server = await runServer(verdaccioConfiguration(configuration, layout, evidence));
+  const server: Server = await runServer(verdaccioConfiguration(configuration, layout));
   const [application] = server.listeners('request') as [RequestListener & { locals?: Record<string, unknown> }];
   if (application?.locals?.signet === undefined) {
     throw new SignetError(
@@ -50,7 +43,6 @@ export async function startPackageRegistry(
 export function verdaccioConfiguration(
   configuration: InstanceConfiguration,
   layout: InstanceLayout,
-  evidence: EvidenceSettings,
 ): VerdaccioConfiguration {
   const { uplink } = configuration;
   const proxied = uplink !== 'none';
@@ -71,8 +63,7 @@ export function verdaccioConfiguration(
       signet: {
         names: [...configuration.names],
         trustedRoot: layout.trust.trustedRoot,
-        trustRootName: evidence.trustRootName,
-        issuers: [...evidence.issuers],
+        trustRootName,
         policy: layout.policyFile,
       },
       // npm asks for vulnerabilities on every install; this passes the question on.

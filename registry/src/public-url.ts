@@ -63,9 +63,3 @@ export function instanceUrls(publicUrl: string): InstanceUrls {
     signingConfig: below('v1/signing_config.v0.2.json'),
   };
 }
-
-/** The C2SP origin line of a log at `baseUrl`: the schema-less URL (C2SP tlog-checkpoint, "origin"). */
-export function logOrigin(baseUrl: string): string {
-  const url = new URL(baseUrl);
-  return `${url.host}${url.pathname}`;
-}

@@ -10,7 +10,7 @@ export interface PluginConfiguration {
   readonly trustedRoot: string;
   /** How that root is called, in the policy and in messages. */
   readonly trustRootName: string;
-  /** The identity issuers that the root vouches for. */
+  /** The only identity issuers that the root may vouch for; empty for all that its authority believes. */
   readonly issuers: readonly string[];
   /** Who may publish what: `trust-policy.yaml`. */
   readonly policy: string;
@@ -47,7 +47,7 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
     trustedRoot: file('trustedRoot'),
     trustRootName:
       section.trustRootName === undefined ? 'instance' : text(section.trustRootName, 'signet.trustRootName'),
-    issuers: texts(section.issuers, 'signet.issuers'),
+    issuers: section.issuers === undefined ? [] : texts(section.issuers, 'signet.issuers'),
     policy: file('policy'),
     limits: {
       bundleBytes: bytes(limits.bundleBytes, 'signet.limits.bundleBytes', 1024 * 1024),

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { type PublishDocument, type VerifiedAttestation, verifyPackageBundle } from '@signet/client/npm';
 import { type Decision, evaluatePolicy, type Policy, parsePolicy } from '@signet/client/policy';
 import { TrustMaterial } from '@signet/client/trust';
@@ -36,7 +37,7 @@ export class Evidence {
     );
     return configured(`policy ${policy}`, () => {
       const text = readFileSync(policy, 'utf8');
-      return new Evidence(trust, policy, text, parsePolicy(text, { path: policy }));
+      return new Evidence(trust, policy, text, parsePolicy(text, { path: basename(policy) }));
     });
   }
 
@@ -49,9 +50,9 @@ export class Evidence {
    */
   async examine(document: PublishDocument): Promise<readonly VerifiedAttestation[]> {
     const policy = this.#currentPolicy();
-    const { name, version } = document;
+    const { name, version, integrity } = document;
     const attestations = document.bundle === undefined ? [] : [this.#verify(document, document.bundle)];
-    const decision = evaluatePolicy(policy, { name, version, attestations });
+    const decision = evaluatePolicy(policy, { name, version, integrity, attestations });
     if (!decision.allowed) throw denied(document, decision);
     return attestations;
   }
@@ -74,7 +75,7 @@ export class Evidence {
     try {
       const text = readFileSync(this.#policyFile, 'utf8');
       if (text !== this.#policyText) {
-        this.#policy = parsePolicy(text, { path: this.#policyFile });
+        this.#policy = parsePolicy(text, { path: basename(this.#policyFile) });
         this.#policyText = text;
       }
       return this.#policy;
@@ -91,12 +92,18 @@ export class Evidence {
 
 function denied(document: PublishDocument, decision: Decision): Refusal {
   const subject = `${document.name}@${document.version}`;
-  const reason = decision.violations.map(({ code, message }) => `${message} (${code})`).join('; ');
+  const reason = decision.violations
+    .filter(({ severity }) => severity === 'error')
+    .map(({ code, message, expected, found, next }) => {
+      const difference = expected === undefined ? '' : `, expected ${expected}, found ${found ?? 'nothing'}`;
+      return `${message}${difference} (${code}); ${next}`;
+    })
+    .join('; ');
   if (document.bundle === undefined) {
     return new Refusal(
       403,
       'ERR_EVIDENCE_MISSING',
-      `${subject} comes without signed evidence, which this registry demands: ${reason}; publish it with signet publish`,
+      `${subject} comes without signed evidence, which this registry demands: ${reason}`,
     );
   }
   return new Refusal(422, 'ERR_EVIDENCE_REFUSED', `The evidence for ${subject} is not sufficient: ${reason}`);

@@ -6,7 +6,7 @@ export interface OwnedNames {
   has(name: string): boolean;
 }
 
-const pattern = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/(?:\*|[a-z0-9~-][a-z0-9._~-]*)|[a-z0-9~-][a-z0-9._~-]*)$/;
+const pattern = /^(?:@[a-z0-9-][a-z0-9._-]*\/(?:\*|[a-z0-9-][a-z0-9._-]*)|[a-z0-9-][a-z0-9._-]*)$/;
 
 /**
  * The names that a registry owns: whole scopes (`@acme/*`) and single names. Nothing wider: whoever owns a name vouches for it

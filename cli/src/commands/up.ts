@@ -1,0 +1,60 @@
+import { once } from 'node:events';
+import { SignetError } from '@signet/primitives/formats';
+import type { Command } from '../command.ts';
+import { instanceOptions, loadInstalled, readInstanceOptions } from './instance-options.ts';
+
+export const command: Command = {
+  name: 'up',
+  summary: 'run a private instance in the foreground',
+  usage: 'up [--data DIR] [--port N] [flags]',
+  details: [
+    'Runs certificate authority, logs, timestamp authority and npm registry on one port, until Ctrl-C. The first start makes what is missing, with the flags of signet init; later starts change nothing.',
+    'When everything answers, --json prints one line with the URLs.',
+  ],
+  examples: [
+    { command: 'signet up --data ./instance', explanation: 'start what signet init made' },
+    { command: 'signet up --data ./try --port 0 --dev-identity --json', explanation: 'on a free port, for a script' },
+  ],
+  options: instanceOptions,
+  async run(context, values, positionals) {
+    if (positionals.length > 0)
+      throw new SignetError('ERR_USAGE', 'signet up takes flags only; the directory is --data');
+    const options = await readInstanceOptions(context, values);
+    const registry = await loadInstalled(() => import('@signet/registry'));
+    const { signal } = context;
+    const running = await registry.startInstance(options);
+    const { urls, instance, devIdentity } = running;
+    const { layout } = instance;
+    if (context.json) {
+      context.printJson({
+        format: 1,
+        registry: urls.registry,
+        ca: urls.ca,
+        ct: urls.ct,
+        log: urls.log,
+        logV1: null,
+        tsa: urls.tsa,
+        tuf: null,
+        oidc: devIdentity ? urls.oidc : null,
+        ciIssuer: devIdentity ? urls.ciIssuer : null,
+        trustedRoot: layout.trust.trustedRoot,
+        signingConfig: layout.trust.signingConfig,
+        tufRoot: null,
+        policy: layout.policyFile,
+        data: layout.directory,
+      });
+    } else {
+      context.print(
+        `${urls.registry} is up${running.created ? ', and new' : ''}; owns ${instance.configuration.names.join(', ')}`,
+      );
+      context.note(`trust root: ${layout.trust.trustedRoot}`);
+      context.note(`who may publish: ${layout.policyFile}`);
+      if (devIdentity) context.note(`development logins: ${urls.oidc} (anybody on this computer can be anybody)`);
+      context.note('Ctrl-C stops it');
+    }
+    if (!signal.aborted) await once(signal, 'abort');
+    await running.stop();
+    context.note('stopped');
+    return 0;
+  },
+};

@@ -1,0 +1,59 @@
+import { readFile } from 'node:fs/promises';
+import type { FastifyPluginAsync } from 'fastify';
+import type { Instance } from './initialize.ts';
+import { timestampUrl } from './trust-documents.ts';
+
+/** What the instance says of itself, for `signet trust init URL` and for signers; `null` is what this version has not. */
+export interface InstanceDescription {
+  readonly format: 1;
+  readonly publicUrl: string;
+  readonly registry: string;
+  readonly ca: string;
+  readonly ct: string;
+  readonly log: string;
+  readonly logV1: null;
+  readonly tsa: string;
+  readonly timestamp: string;
+  readonly tuf: null;
+  readonly oidc: string | null;
+  readonly names: readonly string[];
+  /** URLs; a client pins what it fetched. */
+  readonly trustedRoot: string;
+  readonly signingConfig: string;
+  readonly tufRootFingerprint: null;
+}
+
+/** The routes `instance`, `trusted_root.json` and `signing_config.v0.2.json` below `/-/signet/v1`. */
+export function describeInstance(instance: Instance, now: { readonly devIdentity: boolean }): FastifyPluginAsync {
+  const { configuration, layout, urls } = instance;
+  const description: InstanceDescription = {
+    format: 1,
+    publicUrl: urls.publicUrl,
+    registry: urls.registry,
+    ca: urls.ca,
+    ct: urls.ct,
+    log: urls.log,
+    logV1: null,
+    tsa: urls.tsa,
+    timestamp: timestampUrl(urls),
+    tuf: null,
+    oidc: now.devIdentity ? urls.oidc : null,
+    names: configuration.names,
+    trustedRoot: urls.trustedRoot,
+    signingConfig: urls.signingConfig,
+    tufRootFingerprint: null,
+  };
+  return async (app) => {
+    // Public facts; a web page may show them.
+    app.addHook('onRequest', async (_request, reply) => {
+      reply.header('access-control-allow-origin', '*').header('cache-control', 'no-cache');
+    });
+    app.get('/instance', async () => description);
+    for (const [path, file] of [
+      ['/trusted_root.json', layout.trust.trustedRoot],
+      ['/signing_config.v0.2.json', layout.trust.signingConfig],
+    ] as const) {
+      app.get(path, async (_request, reply) => reply.type('application/json').send(await readFile(file)));
+    }
+  };
+}

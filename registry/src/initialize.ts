@@ -1,0 +1,222 @@
+import { readdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { SignetError } from '@signet/primitives/formats';
+import { createDevelopmentKeys } from './development/index.ts';
+import { lockDirectory } from './directory-lock.ts';
+import { createDurably, makeDirectory, readIfPresent, writeDurably } from './durable-files.ts';
+import { type FirstPublisher, formatFirstIssuers, formatFirstPolicy } from './first-files.ts';
+import {
+  checkOwnedName,
+  defaultPublishBytes,
+  formatInstanceFile,
+  type InstanceConfiguration,
+  parseInstanceFile,
+} from './instance-file.ts';
+import { type InstanceLayout, instanceLayout } from './layout.ts';
+import { createMaterial, openMaterial } from './material.ts';
+import { type InstanceUrls, instanceUrls, isLoopback, parsePublicUrl } from './public-url.ts';
+import { createClientTrustConfig, createSigningConfig, createTrustedRoot } from './trust-documents.ts';
+
+/** What a new instance is to be. */
+export interface InitOptions {
+  /** The data directory. */
+  readonly directory: string;
+  /** What clients call it, for ever. Default: `http://<host>:<port>`. */
+  readonly publicUrl?: string;
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** Where it listens; not 0, since it becomes part of the public URL. */
+  readonly port: number;
+  /** The package names it owns. Default, on a loopback address only: `@example/*`. */
+  readonly names?: readonly string[];
+  /** Who may publish them. */
+  readonly publishers?: readonly FirstPublisher[];
+  /** Prepare the development identity provider; loopback only. */
+  readonly devIdentity?: boolean;
+  readonly uplink?: InstanceConfiguration['uplink'];
+  /** Encrypts the private keys. */
+  readonly passphrase?: string;
+  readonly now?: () => Date;
+}
+
+/** An instance on disk, complete. */
+export interface Instance {
+  readonly configuration: InstanceConfiguration;
+  readonly layout: InstanceLayout;
+  readonly urls: InstanceUrls;
+  /** Whether this call made it or finished it; otherwise it was there. */
+  readonly created: boolean;
+}
+
+interface FormatFile {
+  readonly format: 1;
+  readonly type: 'signet-instance';
+  readonly state: 'initializing' | 'ready';
+}
+
+/**
+ * Creates an instance, or opens the one that is there. Keys, certificates and trust are made once and never again: a file that
+ * exists stays, so that an initialisation that was cut off is finished by the next call, and a complete instance is
+ * left as it is.
+ *
+ * Order: the format file says "initializing", then `instance.yaml` fixes the public URL, then keys, certificates and trust, then
+ * "ready". Each file is whole and on disk before the next is begun.
+ *
+ * @throws ERR_INSTANCE, ERR_INSTANCE_BUSY, ERR_INSTANCE_CONFIG, ERR_INSTANCE_FORMAT, ERR_INSTANCE_URL, ERR_DEVELOPMENT_ONLY
+ */
+export async function initInstance(options: InitOptions): Promise<Instance> {
+  const layout = instanceLayout(resolve(options.directory));
+  const state = await readState(layout);
+  if (state === 'ready') return openInstance(layout.directory, options);
+  if (state === undefined) await assertVacant(layout.directory);
+  await makeDirectory(layout.directory);
+  await makeDirectory(layout.state.directory);
+  const lock = lockDirectory(layout.state.lock);
+  try {
+    return await createInstance(layout, options);
+  } finally {
+    lock.release();
+  }
+}
+
+/**
+ * Reads a complete instance.
+ *
+ * @param wanted what a command line asked for; what contradicts the instance is refused
+ * @throws ERR_INSTANCE when there is none or it is unfinished, ERR_INSTANCE_CONFIG, ERR_INSTANCE_FORMAT, ERR_INSTANCE_URL
+ */
+export async function openInstance(
+  directory: string,
+  wanted: Pick<InitOptions, 'publicUrl' | 'devIdentity'> = {},
+): Promise<Instance> {
+  const layout = instanceLayout(resolve(directory));
+  const state = await readState(layout);
+  if (state !== 'ready') {
+    const found = state === undefined ? 'holds no Signet instance' : 'holds an instance whose creation was cut off';
+    throw new SignetError('ERR_INSTANCE', `${layout.directory} ${found}; signet init makes or finishes it`);
+  }
+  const text = await readIfPresent(layout.instanceFile);
+  if (text === undefined) {
+    throw new SignetError('ERR_INSTANCE', `${layout.instanceFile} is missing; restore it from a backup`);
+  }
+  const configuration = parseInstanceFile(text, layout.instanceFile);
+  assertWanted(configuration, wanted);
+  return { configuration, layout, urls: instanceUrls(configuration.publicUrl), created: false };
+}
+
+async function createInstance(layout: InstanceLayout, options: InitOptions): Promise<Instance> {
+  const format: FormatFile = { format: 1, type: 'signet-instance', state: 'initializing' };
+  const before = await readIfPresent(layout.instanceFile);
+  const configuration =
+    before === undefined ? firstConfiguration(options) : parseInstanceFile(before, layout.instanceFile);
+  assertWanted(configuration, options);
+  const urls = instanceUrls(configuration.publicUrl);
+  await writeDurably(layout.state.format, `${JSON.stringify(format)}\n`);
+  await createDurably(layout.instanceFile, formatInstanceFile(configuration));
+  await createDurably(layout.issuersFile, formatFirstIssuers(configuration, urls));
+  await createDurably(layout.policyFile, formatFirstPolicy(configuration, urls, options.publishers ?? []));
+  if (configuration.developmentIdentity) await createDevelopmentKeys(layout);
+
+  await createMaterial(layout, configuration, options.passphrase);
+  const { publicMaterial } = await openMaterial(layout, configuration, options.passphrase);
+  const { created, developmentIdentity } = configuration;
+  const signingConfig = createSigningConfig(urls, created, developmentIdentity);
+  await makeDirectory(layout.trust.directory);
+  await createDurably(layout.trust.trustedRoot, json(createTrustedRoot(urls, publicMaterial, created)));
+  await createDurably(layout.trust.signingConfig, json(signingConfig));
+  const trustedRoot: unknown = JSON.parse((await readIfPresent(layout.trust.trustedRoot)) ?? '');
+  await createDurably(layout.trust.clientTrustConfig, json(createClientTrustConfig(trustedRoot, signingConfig)));
+  await writeDurably(layout.state.format, `${JSON.stringify({ ...format, state: 'ready' })}\n`);
+  return { configuration, layout, urls, created: true };
+}
+
+function firstConfiguration(options: InitOptions): InstanceConfiguration {
+  const { host = '127.0.0.1', port, now = () => new Date() } = options;
+  const publicUrl = parsePublicUrl(options.publicUrl ?? `http://${host.includes(':') ? `[${host}]` : host}:${port}`);
+  const loopback = isLoopback(publicUrl);
+  if (options.names === undefined && !loopback) {
+    throw new SignetError(
+      'ERR_INSTANCE_CONFIG',
+      'Say which package names the instance owns, for example --own "@acme/*"; only those can be published',
+    );
+  }
+  // Certificates and windows of validity count whole seconds.
+  const created = new Date(Math.floor(now().getTime() / 1000) * 1000);
+  return {
+    publicUrl,
+    listen: { host, port },
+    created,
+    names: (options.names ?? ['@example/*']).map(checkOwnedName),
+    developmentIdentity: options.devIdentity ?? false,
+    uplink: options.uplink ?? 'npmjs',
+    registration: loopback ? 'open' : 'closed',
+    limits: { publishBytes: defaultPublishBytes },
+  };
+}
+
+function assertWanted(
+  configuration: InstanceConfiguration,
+  wanted: Pick<InitOptions, 'publicUrl' | 'devIdentity'>,
+): void {
+  if (wanted.publicUrl !== undefined && parsePublicUrl(wanted.publicUrl) !== configuration.publicUrl) {
+    throw new SignetError(
+      'ERR_INSTANCE_URL',
+      `The public URL was fixed as ${configuration.publicUrl} when the instance was made: it is the origin of its log`,
+      { expected: configuration.publicUrl, found: wanted.publicUrl },
+    );
+  }
+  if (wanted.devIdentity !== true) return;
+  if (!isLoopback(configuration.publicUrl)) {
+    throw new SignetError(
+      'ERR_DEVELOPMENT_ONLY',
+      `--dev-identity makes up identities and is refused for ${configuration.publicUrl}, which is not a loopback address`,
+    );
+  }
+  if (!configuration.developmentIdentity) {
+    throw new SignetError(
+      'ERR_DEVELOPMENT_ONLY',
+      'This instance was made without --dev-identity and stays so; make another for development',
+    );
+  }
+}
+
+async function readState(layout: InstanceLayout): Promise<FormatFile['state'] | undefined> {
+  const text = await readIfPresent(layout.state.format);
+  if (text === undefined) return undefined;
+  let file: Partial<FormatFile> | null;
+  try {
+    file = JSON.parse(text);
+  } catch (cause) {
+    throw new SignetError('ERR_INSTANCE', `${layout.state.format} is not JSON`, { cause });
+  }
+  if (file?.type !== 'signet-instance') {
+    throw new SignetError('ERR_INSTANCE', `${layout.state.format} does not belong to a Signet instance`);
+  }
+  if (file.format !== 1) {
+    throw new SignetError(
+      'ERR_INSTANCE_FORMAT',
+      `${layout.directory} has format ${String(file.format)}; this Signet knows format 1. Use a newer Signet.`,
+    );
+  }
+  return file.state === 'ready' ? 'ready' : 'initializing';
+}
+
+/** A directory with other things in it is not ours to fill; what a fresh volume holds does not count. */
+async function assertVacant(directory: string): Promise<void> {
+  let entries: string[] = [];
+  try {
+    entries = await readdir(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  const foreign = entries.filter((name) => name !== 'lost+found' && name !== 'state' && !name.startsWith('.'));
+  if (foreign.length === 0) return;
+  throw new SignetError(
+    'ERR_INSTANCE',
+    `${directory} is neither empty nor a Signet instance (it holds ${JSON.stringify(foreign[0])}); choose another --data`,
+  );
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}

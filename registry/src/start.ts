@@ -1,0 +1,153 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { TrustMaterial } from '@signet/client/trust';
+import { equalBytes, SignetError } from '@signet/primitives/formats';
+import { developmentIdentityProvider, readDevelopmentKeys } from './development/index.ts';
+import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
+import { trustRootName } from './first-files.ts';
+import { type Mount, OriginServer } from './http-server.ts';
+import { type InitOptions, type Instance, initInstance, openInstance } from './initialize.ts';
+import { type InstanceMaterial, openMaterial } from './material.ts';
+import { startPackageRegistry } from './package-registry.ts';
+import { type InstanceUrls, servicesPrefix } from './public-url.ts';
+import { type Services, startServices } from './services.ts';
+
+/** How an instance is started. Without an instance in the directory, the options are those of a new one. */
+export interface StartOptions extends Omit<InitOptions, 'port'> {
+  /**
+   * Default: as the instance says. 0 lets the system choose for a new instance, and means the instance's own port afterwards.
+   */
+  readonly port?: number;
+}
+
+/** A running instance. */
+export interface RunningInstance {
+  readonly instance: Instance;
+  readonly urls: InstanceUrls;
+  /** The port it listens on. */
+  readonly port: number;
+  readonly devIdentity: boolean;
+  /** Whether this start made the instance. */
+  readonly created: boolean;
+  /** Finishes what is under way and lets go of the data directory. May be called more than once. */
+  stop(): Promise<void>;
+}
+
+const defaultPort = 4873;
+
+/**
+ * Starts an instance, making it first when the directory holds none: CA, CT log, transparency log, timestamp authority and
+ * Verdaccio on one port. When this resolves, everything answers.
+ *
+ * @throws what {@link initInstance} throws; ERR_PLUGIN_INACTIVE, ERR_PLUGIN_CONFIG, ERR_ISSUER_CONFIG and what opening the logs
+ *   throws
+ */
+export async function startInstance(options: StartOptions): Promise<RunningInstance> {
+  const stops: (() => void | Promise<void>)[] = [];
+  let stopping: Promise<void> | undefined;
+  const stop = () => {
+    stopping ??= stopAll(stops);
+    return stopping;
+  };
+  try {
+    const { instance, server } = await listenForInstance(options);
+    stops.push(() => server.stop());
+    const lock: DirectoryLock = lockDirectory(instance.layout.state.lock);
+    stops.unshift(() => lock.release());
+    const devIdentity = options.devIdentity ?? false;
+    const material = await openMaterial(instance.layout, instance.configuration, options.passphrase);
+    await checkTrustedRoot(instance, material);
+    const services: Services = await startServices({ instance, material, devIdentity });
+    // Requests end before the logs close, the logs close before the directory is given back.
+    stops.splice(1, 0, () => services.close());
+    const mounts: Mount[] = [];
+    if (devIdentity) {
+      const keys = await readDevelopmentKeys(instance.layout);
+      const handler = developmentIdentityProvider(instance.urls, keys);
+      mounts.push({ prefix: `${servicesPrefix}/oidc`, handler });
+    }
+    mounts.push({ prefix: servicesPrefix, handler: services.handler });
+    const registry = await startPackageRegistry(instance.configuration, instance.layout);
+    server.mount(mounts, registry.handler);
+    return { instance, urls: instance.urls, port: server.port, devIdentity, created: instance.created, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/**
+ * Opens or makes the instance and listens. The port of a new instance is bound before its public URL is written down, so that
+ * nobody else can take it in between.
+ */
+async function listenForInstance(options: StartOptions): Promise<{ instance: Instance; server: OriginServer }> {
+  const directory = resolve(options.directory);
+  const existing = await openInstance(directory, options).catch((error: unknown) => {
+    if (error instanceof SignetError && error.code === 'ERR_INSTANCE') return undefined;
+    throw error;
+  });
+  const { host, port } = existing?.configuration.listen ?? { host: '127.0.0.1', port: defaultPort };
+  const wanted = existing !== undefined && options.port === 0 ? undefined : options.port;
+  const server = await OriginServer.listen(options.host ?? host, wanted ?? port);
+  try {
+    const instance = existing ?? (await initInstance({ ...options, directory, port: server.port }));
+    assertReachable(instance, server.port);
+    return { instance, server };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+/** On a loopback address nothing stands in front that could lead another port to this one. */
+function assertReachable(instance: Instance, port: number): void {
+  const url = new URL(instance.urls.publicUrl);
+  const { listen } = instance.configuration;
+  if (port === listen.port || Number(url.port) !== listen.port) return;
+  throw new SignetError(
+    'ERR_INSTANCE_URL',
+    `The public URL ${instance.urls.publicUrl} was fixed when the instance was made; start it without --port`,
+    { expected: `port ${listen.port}`, found: `port ${port}` },
+  );
+}
+
+/**
+ * The trusted root on disk must speak of the keys on disk: otherwise everything signed from now on would be refused by every
+ * client.
+ *
+ * @throws ERR_INSTANCE, and what reading the trusted root throws
+ */
+async function checkTrustedRoot(instance: Instance, material: InstanceMaterial): Promise<void> {
+  const path = instance.layout.trust.trustedRoot;
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new SignetError('ERR_INSTANCE', `${path} is missing; restore it from a backup`, { cause });
+  }
+  const trust = TrustMaterial.fromTrustedRoot(text, { name: trustRootName });
+  const { logKey, certificateLogKey } = material.publicMaterial;
+  for (const [what, logs, key] of [
+    ['the transparency log', trust.transparencyLogs, logKey],
+    ['the certificate log', trust.certificateLogs, certificateLogKey],
+  ] as const) {
+    if (logs.some((log) => equalBytes(log.key.info.spki, key.spki))) continue;
+    throw new SignetError(
+      'ERR_INSTANCE',
+      `${path} does not know the key of ${what} in ${instance.layout.keys.directory}`,
+    );
+  }
+}
+
+/** Runs every step in reverse order of starting; the first failure is thrown after the last step. */
+async function stopAll(stops: readonly (() => void | Promise<void>)[]): Promise<void> {
+  let failure: { readonly error: unknown } | undefined;
+  for (const step of [...stops].reverse()) {
+    try {
+      await step();
+    } catch (error) {
+      failure ??= { error };
+    }
+  }
+  if (failure !== undefined) throw failure.error;
+}
