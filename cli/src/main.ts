@@ -9,8 +9,17 @@ const interruption = new AbortController();
  */
 function watchInterruption(): AbortSignal {
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    if (process.listenerCount(name) === 0)
-      process.once(name, () => interruption.abort(new Error(`interrupted by ${name}`)));
+    if (process.listenerCount(name) > 0) continue;
+    // Stays in place after the first signal: modules that clean up on exit (signal-exit) end the process when they find
+    // themselves the only listeners left.
+    process.on(name, function listener() {
+      if (!interruption.signal.aborted) {
+        interruption.abort(new Error(`interrupted by ${name}`));
+        return;
+      }
+      process.off(name, listener);
+      process.kill(process.pid, name);
+    });
   }
   return interruption.signal;
 }

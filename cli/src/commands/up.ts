@@ -19,9 +19,10 @@ export const command: Command = {
   async run(context, values, positionals) {
     if (positionals.length > 0)
       throw new SignetError('ERR_USAGE', 'signet up takes flags only; the directory is --data');
+    // Taken first: modules of the registry listen to signals too, and the first listener decides.
+    const { signal } = context;
     const options = await readInstanceOptions(context, values);
     const registry = await loadInstalled(() => import('@signet/registry'));
-    const { signal } = context;
     const running = await registry.startInstance(options);
     const { urls, instance, devIdentity } = running;
     const { layout } = instance;
