@@ -85,6 +85,7 @@ export class LogEngine {
   #running: Promise<void> | undefined;
   #failure: SignetError | undefined;
   #closing: Promise<void> | undefined;
+  #refreshWanted = false;
 
   private constructor(options: EngineOptions) {
     this.#options = options;
@@ -178,6 +179,14 @@ export class LogEngine {
     return promise;
   }
 
+  /** Signs the present tree again, for tree heads that say when they were signed. */
+  async refresh(): Promise<void> {
+    if (this.#failure !== undefined || this.#closing !== undefined) return;
+    this.#refreshWanted = true;
+    this.#running ??= this.#run();
+    await this.#running;
+  }
+
   /** Inclusion proof in the present tree or an earlier one. @throws ERR_LOG_RANGE */
   inclusionProof(index: number, treeSize = this.#published.treeSize): Uint8Array[] {
     this.#checkSize(treeSize);
@@ -234,7 +243,10 @@ export class LogEngine {
     // Requests that arrive in the same turn of the event loop share the first batch.
     await new Promise((resolve) => setImmediate(resolve));
     try {
-      while (this.#queue.length > 0) await this.#commit(this.#nextBatch());
+      while (this.#queue.length > 0 || this.#refreshWanted) {
+        if (this.#queue.length > 0) await this.#commit(this.#nextBatch());
+        else await this.#publish();
+      }
     } catch (cause) {
       this.#fail(cause);
     } finally {
@@ -288,7 +300,8 @@ export class LogEngine {
   /** Makes the store's state durable and signed, then visible. Signing runs beside the disk; releasing waits for both. */
   async #publish(): Promise<void> {
     const { treeSize, rootHash, time } = this.#store.state;
-    const signed = this.#options.signCheckpoint({ treeSize, rootHash, time: time === 0 ? Date.now() : time });
+    this.#refreshWanted = false;
+    const signed = this.#options.signCheckpoint({ treeSize, rootHash, time: Math.max(Date.now(), time) });
     const [checkpoint] = await Promise.all([signed, this.#store.sync()]);
     await this.#guard.write({ treeSize, rootHash, checkpoint });
     this.#published = { treeSize, rootHash, checkpoint };

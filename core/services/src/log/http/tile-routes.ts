@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 
 /** What a log has to be read by. Undefined is what the log does not have (yet). */
 export interface ReadableLog {
-  checkpoint(): string;
+  checkpoint(): string | Promise<string>;
   readTile(level: number, index: number, width?: number): Uint8Array | undefined;
   readEntryBundle(index: number, width?: number): Promise<Uint8Array | undefined>;
 }

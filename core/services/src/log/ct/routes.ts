@@ -1,0 +1,94 @@
+import {
+  fromBase64,
+  parseJson,
+  type SignedCertificateTimestamp,
+  SignetError,
+  toBase64,
+} from '@signet/primitives/formats';
+import type { FastifyPluginAsync } from 'fastify';
+import { digitallySigned } from '../checkpoint-signer.ts';
+import { handleError, handleNotFound, sendError } from '../http/errors.ts';
+import { addTileRoutes, sendImmutable } from '../http/tile-routes.ts';
+import type { CertificateLog } from './certificate-log.ts';
+
+export interface CtOptions {
+  /** Largest request in bytes; default 256 KiB. */
+  readonly maximumRequestSize?: number;
+}
+
+/**
+ * Submissions of RFC 6962 §4 and reads of c2sp.org/static-ct-api over a certificate log, with paths relative to its base
+ * URL.
+ */
+export function ctRoutes(log: CertificateLog, options: CtOptions = {}): FastifyPluginAsync {
+  const bodyLimit = options.maximumRequestSize ?? 256 << 10;
+
+  return async (app) => {
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+    app.setErrorHandler(handleError);
+    app.setNotFoundHandler(handleNotFound);
+    app.addHook('onRequest', async (request, reply) => {
+      if (request.method === 'GET' || request.method === 'HEAD') reply.header('access-control-allow-origin', '*');
+    });
+
+    app.post('/ct/v1/add-chain', { bodyLimit }, async (request) =>
+      sctToJson(await log.addChain(readChain(request.body))),
+    );
+
+    app.post('/ct/v1/add-pre-chain', { bodyLimit }, async (request) =>
+      sctToJson(await log.addPreChain(readChain(request.body))),
+    );
+
+    app.get('/ct/v1/get-sth', async (_request, reply) => {
+      const { treeSize, timestamp, rootHash, signature } = await log.treeHead();
+      reply.header('cache-control', 'no-cache');
+      return {
+        tree_size: Number(treeSize),
+        timestamp: timestamp.getTime(),
+        sha256_root_hash: toBase64(rootHash),
+        tree_head_signature: toBase64(signature),
+      };
+    });
+
+    app.get('/ct/v1/get-roots', async () => ({ certificates: log.acceptedRoots.map(toBase64) }));
+
+    app.get<{ Params: { fingerprint: string } }>('/issuer/:fingerprint', async (request, reply) => {
+      const certificate = log.issuer(request.params.fingerprint);
+      if (certificate === undefined) return sendError(reply, 404, 5, 'no entry of this log names such an issuer');
+      return sendImmutable(reply, certificate, 'application/pkix-cert');
+    });
+
+    addTileRoutes(app, log, '', 'data');
+
+    app.get('/healthz', async (_request, reply) =>
+      log.healthy ? { status: 'SERVING' } : reply.code(503).send({ status: 'NOT_SERVING' }),
+    );
+  };
+}
+
+/** `{"chain": [base64 DER, …]}` (RFC 6962 §4.1). */
+function readChain(body: unknown): Uint8Array[] {
+  const request: unknown = parseJson(body instanceof Uint8Array ? body : new Uint8Array(), 'the request');
+  const chain = typeof request === 'object' && request !== null && 'chain' in request ? request.chain : undefined;
+  if (!Array.isArray(chain) || chain.length > 100) {
+    throw new SignetError('ERR_LOG_REQUEST', 'invalid request: "chain" is not an array of certificates');
+  }
+  return chain.map((certificate: unknown, i) => {
+    if (typeof certificate !== 'string') {
+      throw new SignetError('ERR_LOG_REQUEST', `invalid request: chain[${i}] is not a base64 string`);
+    }
+    return fromBase64(certificate, `chain[${i}]`);
+  });
+}
+
+/** The answer of RFC 6962 §4.1. */
+function sctToJson(sct: SignedCertificateTimestamp): Record<string, unknown> {
+  return {
+    sct_version: 0,
+    id: toBase64(sct.logId),
+    timestamp: sct.timestamp.getTime(),
+    extensions: toBase64(sct.extensions),
+    signature: toBase64(digitallySigned(sct.signature)),
+  };
+}
