@@ -77,14 +77,14 @@ describe('openssl against a Signet instance', () => {
         (await openssl('ts', '-query', '-data', 'data', `-${hash}`, '-cert', '-out', 'request.tsq')).code,
         0,
       );
-      const response = await fetch(instance.urls.tsa, {
+      const response = await fetch(`${instance.urls.tsa}/api/v1/timestamp`, {
         method: 'POST',
         headers: { 'content-type': 'application/timestamp-query' },
         body: await readFile(workshop.path('request.tsq')),
       });
       assert.equal(response.status, 200);
       await writeFile(workshop.path('response.tsr'), Buffer.from(await response.arrayBuffer()));
-      const chain = await (await fetch(`${instance.urls.tsa}/certchain`)).text();
+      const chain = await (await fetch(`${instance.urls.tsa}/api/v1/timestamp/certchain`)).text();
       await writeFile(workshop.path('tsa.pem'), chain);
       const check = (data: string) =>
         openssl('ts', '-verify', '-data', data, '-in', 'response.tsr', '-CAfile', 'tsa.pem');

@@ -55,7 +55,7 @@ describe('stock sigstore clients against a Signet instance', () => {
     return new FulcioSigner({ fulcioBaseURL: instance.urls.ca, identityProvider: { getToken: async () => token } });
   };
   const witnesses = () => [
-    new TSAWitness({ tsaBaseURL: instance.urls.tsa.replace(/\/api\/v1\/timestamp$/, '') }),
+    new TSAWitness({ tsaBaseURL: `${instance.urls.tsa}/api/v1/timestamp` }),
     new RekorWitness({ rekorBaseURL: instance.urls.log, majorApiVersion: 2 }),
   ];
   const policy = () => ({
@@ -67,7 +67,7 @@ describe('stock sigstore clients against a Signet instance', () => {
   it('get a certificate and a timestamp, and both verifiers accept the signature', async () => {
     const bundle = await sigstore.sign(artifact, {
       fulcioURL: instance.urls.ca,
-      tsaServerURL: instance.urls.tsa.replace(/\/api\/v1\/timestamp$/, ''),
+      tsaServerURL: `${instance.urls.tsa}/api/v1/timestamp`,
       identityToken: await instance.token(),
       tlogUpload: false,
     });
@@ -81,7 +81,7 @@ describe('stock sigstore clients against a Signet instance', () => {
     );
     const signedBy = withoutLog.verify(toSignedEntity(bundleFromJSON(bundle), artifact), policy());
     assert.equal(signedBy.identity?.subjectAlternativeName, author);
-    assert.throws(() => verifyBundle(bundle, { trust: ours, artifact, identities }), { code: 'ERR_LOG_ENTRY_MISSING' });
+    assert.throws(() => verifyBundle(bundle, { trust: ours, artifact, identities }), { code: 'ERR_LOG_MISSING' });
   });
 
   it('log a message signature, and both verifiers accept the bundle', async () => {

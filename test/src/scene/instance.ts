@@ -39,7 +39,6 @@ export class Instance {
     const server = await serve(workshop, data);
     const instance = new Instance(workshop, data, server);
     await writeFile(`${data}/trust-policy.yaml`, instance.policy());
-    await instance.restart();
     return instance;
   }
 
