@@ -3,6 +3,7 @@ export * from './audience.ts';
 export * from './browser-token.ts';
 export * from './describe-token.ts';
 export * from './explicit-token.ts';
+export * from './find-token.ts';
 export * from './github-actions.ts';
 export * from './identity-token.ts';
 export * from './open-browser.ts';

@@ -1,5 +1,6 @@
 export * from './certificate-identity.ts';
 export * from './instance.ts';
+export { expectedAudience } from './possession.ts';
 export * from './sign-statement.ts';
 export * from './signing-services.ts';
 export * from './signing-session.ts';

@@ -39,6 +39,20 @@ export async function acceptedIssuer(
   return { audience: textMember(found, 'audience'), challengeClaim: textMember(found, 'challengeClaim') };
 }
 
+/**
+ * The audience that tokens for this authority need, for asking a platform for one: the one that all of its issuers share,
+ * else Sigstore's own.
+ */
+export async function expectedAudience(
+  caUrl: string,
+  options: Pick<ServiceRequest, 'signal' | 'transport' | 'retry'> = {},
+): Promise<string> {
+  const issuers = await publishedIssuers(caUrl, options);
+  const audiences = new Set(issuers?.map((entry) => textMember(entry, 'audience')));
+  const [only] = audiences;
+  return audiences.size === 1 && only !== undefined ? only : 'sigstore';
+}
+
 type Entry = Readonly<Record<string, unknown>>;
 
 async function publishedIssuers(

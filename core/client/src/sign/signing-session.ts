@@ -4,6 +4,8 @@ import {
   bundleMediaType,
   bundleToJson,
   type EntrySignature,
+  type FulcioClaims,
+  fulcioClaims,
   inTotoPayloadType,
   type KeyDetails,
   keyDetailsHash,
@@ -86,6 +88,11 @@ export class SigningSession {
   /** Whom the certificate names. */
   get identity(): IssuedCertificate['identity'] {
     return this.#issued.identity;
+  }
+
+  /** What the certificate says beyond issuer and subject: repository, commit, workflow. */
+  get claims(): FulcioClaims {
+    return fulcioClaims(this.#issued.certificate);
   }
 
   /** Until when the certificate can be signed with. */

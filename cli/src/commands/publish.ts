@@ -1,0 +1,146 @@
+import { inert, SignetError } from '@signet/primitives/formats';
+import { type Command, type CommandContext, flagOption, type OptionValues, textOption } from '../command.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { namedServices, signingOptions, tokenFor } from '../signing-options.ts';
+import { paint } from '../terminal.ts';
+import { trustFor, trustOptions } from '../trust-options.ts';
+
+export const command: Command = {
+  name: 'publish',
+  summary: 'pack, sign and publish a package with the proof of who published it',
+  usage: 'publish [folder|tarball] [flags]',
+  details: [
+    'Packs once, asks the registry what it would refuse, signs keylessly, verifies the result as consumers will, and sends\n' +
+      'tarball and bundle in one request. Registry, tokens, proxies and TLS roots come from npm’s own configuration.',
+    'The identity comes from --identity-token-file, SIGSTORE_ID_TOKEN, the CI platform, or a login in the browser.',
+    'What is signed is public: name, version, digest, and the identity stand in the transparency log for ever.',
+  ],
+  examples: [
+    { command: 'signet publish --trusted-root trusted_root.json', explanation: 'publish this folder' },
+    {
+      command: 'signet publish ./packages/lib --tag next',
+      explanation: 'a prerelease, trust roots from ./trust-policy.yaml',
+    },
+    { command: 'signet publish --dry-run', explanation: 'say what would happen; nothing is signed or sent' },
+    {
+      command: 'signet publish lib-1.0.0.tgz --identity-token-file token --json',
+      explanation: 'a tarball, from a script',
+    },
+  ],
+  options: {
+    ...signingOptions,
+    ...trustOptions,
+    tag: { type: 'string', argument: 'TAG', description: 'distribution tag (latest)' },
+    access: { type: 'string', argument: 'WHO', description: 'public or restricted, for scoped packages' },
+    otp: { type: 'string', argument: 'CODE', description: 'one-time password for the registry' },
+    'dry-run': { type: 'boolean', description: 'pack and ask, but sign and send nothing' },
+  },
+  async run(context, values, positionals) {
+    if (positionals.length > 1) throw new SignetError('ERR_USAGE', 'signet publish takes one folder or tarball');
+    if (context.offline) throw new SignetError('ERR_OFFLINE', 'publishing needs the network; run it without --offline');
+    const { resolve } = await import('node:path');
+    const { publishPackage } = await import('@signet/client/publish');
+    const options = {
+      source: resolve(context.cwd, positionals[0] ?? '.'),
+      cwd: context.cwd,
+      env: context.env,
+      registry: context.registry,
+      tag: textOption(values, 'tag'),
+      access: accessOption(values),
+      otp: textOption(values, 'otp'),
+      trust: (name: string) => trustFor(context, values, name),
+      services: await namedServices(context, values),
+      onStep: (step: keyof typeof waitingFor) => context.progress(waitingFor[step]),
+      signal: context.signal,
+    };
+    if (flagOption(values, 'dry-run')) return await rehearse(context, values, options);
+    const report = await publishPackage({ ...options, findToken: (wanted) => tokenFor(context, values, wanted) });
+    if (context.json) {
+      context.printJson({ ...report });
+      return exitCodes.ok;
+    }
+    const [time] = report.timestamps;
+    context.print(`${paint('+', 'green', context.colour)} ${report.name}@${report.version}`);
+    context.note(
+      `  registry  ${inert(report.registry)} (${inert(report.tag)})${report.user === undefined ? '' : ` as ${inert(report.user)}`}`,
+    );
+    context.note(`  bytes     ${report.size}, ${report.integrity}`);
+    context.note(
+      `  signed by ${inert(report.identity.subject)} (issuer ${inert(report.identity.issuer)}, ${report.identity.source})`,
+    );
+    if (time !== undefined) context.note(`  at        ${time.time} (${inert(time.authority)})`);
+    for (const entry of report.logEntries) context.note(`  logged    as entry ${entry.index} of ${inert(entry.log)}`);
+    context.note('  verified  as consumers will, and read back from the registry');
+    return exitCodes.ok;
+  },
+};
+
+/** What a person reads when a step takes longer. */
+const waitingFor = {
+  pack: 'packing, with the package’s own scripts',
+  preflight: 'asking the registry whether it will take the package',
+  identity: 'waiting for the identity token',
+  certificate: 'waiting for the certificate authority',
+  timestamp: 'waiting for the timestamp authority',
+  'log entry': 'waiting for the transparency log',
+  verification: 'verifying the bundle',
+  upload: 'sending the package',
+  'read back': 'reading the package back from the registry',
+} as const;
+
+function accessOption(values: OptionValues): 'public' | 'restricted' | undefined {
+  const access = textOption(values, 'access');
+  if (access === undefined || access === 'public' || access === 'restricted') return access;
+  throw new SignetError('ERR_USAGE', '--access is public or restricted', { found: access });
+}
+
+type RehearsalOptions = Parameters<typeof import('@signet/client/publish').rehearsePublish>[0];
+
+async function rehearse(context: CommandContext, values: OptionValues, options: RehearsalOptions): Promise<number> {
+  const { rehearsePublish } = await import('@signet/client/publish');
+  const { describeToken } = await import('@signet/client/identity');
+  const { expectedAudience } = await import('@signet/client/sign');
+  const rehearsal = await rehearsePublish(options);
+  const audience = await expectedAudience(rehearsal.services.caUrl, { signal: context.signal });
+  // Nobody is asked to log in for a rehearsal; what is there without a person is described.
+  const found = await tokenFor({ ...context, interactive: false, signal: context.signal }, values, { audience }).catch(
+    (error: unknown) => {
+      if (error instanceof SignetError && error.code === 'ERR_IDENTITY_TOKEN_MISSING') return undefined;
+      throw error;
+    },
+  );
+  const identity = found === undefined ? undefined : { ...describeToken(found.token), source: found.source };
+  const { packed, integrity, preflight, tag, access, services } = rehearsal;
+  if (context.json) {
+    context.printJson({
+      format: 1,
+      dryRun: true,
+      name: packed.name,
+      version: packed.version,
+      integrity,
+      size: packed.tarball.length,
+      registry: preflight.registry,
+      tag,
+      ...(access === undefined ? {} : { access }),
+      ...(preflight.user === undefined ? {} : { user: preflight.user }),
+      ...(identity === undefined ? {} : { identity }),
+      services,
+    });
+    return exitCodes.ok;
+  }
+  context.print(`${packed.name}@${packed.version} would be published to ${inert(preflight.registry)} (${inert(tag)})`);
+  context.print(`  bytes     ${packed.tarball.length}, ${integrity}`);
+  context.print(`  user      ${preflight.user === undefined ? 'the registry does not say' : inert(preflight.user)}`);
+  context.print(
+    identity === undefined
+      ? '  identity  you would be asked to log in in the browser'
+      : `  identity  ${identity.email ?? identity.subject} (issuer ${identity.issuer}, ${identity.source})`,
+  );
+  context.print(
+    `  services  ${[services.caUrl, ...services.tsaUrls, ...services.logUrls].map((url) => inert(url)).join(', ')}`,
+  );
+  context.print(
+    '  public    for ever in the log: name, version, sha512 and the identity; nothing was signed or sent now',
+  );
+  return exitCodes.ok;
+}

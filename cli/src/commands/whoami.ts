@@ -1,0 +1,52 @@
+import { type Command, textOption } from '../command.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { signingOptions } from '../signing-options.ts';
+
+const { 'identity-token-file': tokenFile, 'ca-url': caUrl } = signingOptions;
+
+export const command: Command = {
+  name: 'whoami',
+  summary: 'the identity that you would sign with, and where it comes from',
+  usage: 'whoami [flags]',
+  details: [
+    'Shows which source of identity tokens would be used, why each source before it is passed over, and what the token says.\n' +
+      'The token itself is never printed.',
+  ],
+  examples: [
+    { command: 'signet whoami', explanation: 'in a CI job: is the identity there?' },
+    { command: 'signet whoami --identity-token-file token --json', explanation: 'what a token says' },
+  ],
+  options: {
+    'identity-token-file': tokenFile,
+    'ca-url': caUrl,
+    audience: { type: 'string', argument: 'NAME', description: 'the audience to ask for (sigstore)' },
+  },
+  async run(context, values) {
+    const { chooseSource, describeToken, findToken } = await import('@signet/client/identity');
+    const file = textOption(values, 'identity-token-file');
+    const { skipped } = file === undefined ? chooseSource(context.env) : { skipped: [] };
+    for (const { source, reason } of skipped) context.note(`  not ${source}: ${reason}`);
+    const ca = textOption(values, 'ca-url');
+    const { expectedAudience } = await import('@signet/client/sign');
+    const audience =
+      textOption(values, 'audience') ?? (ca === undefined || context.offline ? 'sigstore' : await expectedAudience(ca));
+    const { token, source } = await findToken({
+      explicit: file === undefined ? undefined : { file, cwd: context.cwd },
+      env: context.env,
+      audience,
+      signal: context.signal,
+    });
+    const identity = describeToken(token);
+    if (context.json) {
+      context.printJson({ format: 1, source, skipped, identity });
+      return exitCodes.ok;
+    }
+    context.print(`${identity.email ?? identity.subject}`);
+    context.print(`  issuer   ${identity.issuer}`);
+    context.print(`  subject  ${identity.subject}`);
+    context.print(`  source   ${source}`);
+    context.print(`  expires  ${identity.expires}`);
+    for (const [name, value] of Object.entries(identity.claims)) context.note(`  ${name}: ${value}`);
+    return exitCodes.ok;
+  },
+};

@@ -1,0 +1,47 @@
+import { ambientToken, chooseSource, type FoundToken } from './ambient.ts';
+import { assertAudience } from './audience.ts';
+import { browserToken } from './browser-token.ts';
+import { type ExplicitToken, explicitToken } from './explicit-token.ts';
+import type { Environment } from './token-source.ts';
+
+/** Where a token may come from, from the most explicit to the least. */
+export interface TokenSearch {
+  /** A token that the caller names; nothing else is looked at then. */
+  readonly explicit?: ExplicitToken | undefined;
+  readonly env: Environment;
+  /** The audience that the certificate authority asks for. */
+  readonly audience: string;
+  /** Where a person can log in. */
+  readonly login?: { readonly issuer: string; readonly clientId?: string } | undefined;
+  /** Shows the login page; absent where there is no person. */
+  readonly openBrowser?: ((url: URL) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Finds the identity token to sign with: the one given, else the CI platform's or `SIGSTORE_ID_TOKEN`, else a login in the
+ * browser where there is a person and an identity provider.
+ *
+ * @throws ERR_IDENTITY_TOKEN_MISSING saying of each source why it offers nothing, ERR_IDENTITY_TOKEN_EXPIRED,
+ * ERR_IDENTITY_TOKEN_AUDIENCE, and what the chosen source throws
+ */
+export async function findToken(search: TokenSearch): Promise<FoundToken> {
+  const found = await find(search);
+  found.token.assertCurrent();
+  assertAudience(found.token, search.audience);
+  return found;
+}
+
+async function find(search: TokenSearch): Promise<FoundToken> {
+  const { explicit, env, audience, login, openBrowser, signal } = search;
+  if (explicit !== undefined) {
+    const source = 'file' in explicit ? 'identity token file' : 'identity token';
+    return { token: await explicitToken(explicit), source, skipped: [] };
+  }
+  const { source, skipped } = chooseSource(env);
+  if (source !== undefined || login === undefined || openBrowser === undefined) {
+    return await ambientToken({ env, audience, signal });
+  }
+  const token = await browserToken({ ...login, openBrowser, signal });
+  return { token, source: 'browser login', skipped };
+}

@@ -1,0 +1,32 @@
+// Modules of npm's own that carry no types: what is used of them.
+
+declare module '@npmcli/config/lib/definitions/index.js' {
+  import type Config from '@npmcli/config';
+
+  export const definitions: Config.DefinitionsObject;
+  export const shorthands: Config.ShortFlags;
+  export function flatten(data: Config.ConfigData['data'], flattened: Record<string, unknown>): void;
+}
+
+declare module 'libnpmpack' {
+  /** Packs a folder (`spec`) with its lifecycle scripts prepack, prepare and postpack. */
+  export default function pack(spec: string, options: Readonly<Record<string, unknown>>): Promise<Buffer>;
+}
+
+declare module 'pacote' {
+  export function manifest(spec: string, options: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>>;
+}
+
+declare module '@npmcli/run-script' {
+  interface RunScriptOptions {
+    readonly event: string;
+    readonly path: string;
+    readonly pkg: Readonly<Record<string, unknown>>;
+    readonly stdio: 'pipe' | 'inherit';
+    readonly stdioString?: boolean;
+    readonly scriptShell?: string | undefined;
+    readonly env?: Readonly<Record<string, string | undefined>>;
+  }
+
+  export default function runScript(options: RunScriptOptions): Promise<{ readonly code: number | null }>;
+}

@@ -1,0 +1,149 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { inert, SignetError } from '@signet/primitives/formats';
+import { isObject, type JsonObject, textMember } from '../http/index.ts';
+import { readTarballManifest } from '../npm/index.ts';
+import type { NpmConfiguration } from './npm-configuration.ts';
+
+/** A package in the one form in which it is signed and published. */
+export interface PackedPackage {
+  readonly name: string;
+  readonly version: string;
+  readonly tarball: Uint8Array;
+  /** package.json out of these very bytes, normalised as npm publishes it, with the readme. */
+  readonly manifest: JsonObject;
+  /** The folder it was packed from; none for a tarball that was given. */
+  readonly folder: string | undefined;
+}
+
+/**
+ * Packs a folder once, with the lifecycle scripts that npm runs for a publish (prepublishOnly, prepack, prepare, postpack),
+ * or takes a tarball as it is. What stands in the registry's manifest is read from the packed bytes, so that manifest and
+ * contents cannot say different things, whatever the scripts did to the folder in between.
+ *
+ * @param source path of a folder or of a `.tgz`
+ * @throws ERR_PACKAGE when it is neither, ERR_PACK_FAILED when packing or a script fails, ERR_PACKAGE_PRIVATE, ERR_TARBALL
+ */
+export async function packPackage(source: string, configuration: NpmConfiguration): Promise<PackedPackage> {
+  const path = resolve(source);
+  const kind = await stat(path).catch((cause: unknown) => {
+    throw new SignetError('ERR_PACKAGE', `${source} does not exist`, { cause });
+  });
+  if (kind.isDirectory()) return await packFolder(path, configuration);
+  if (!kind.isFile()) throw new SignetError('ERR_PACKAGE', `${source} is neither a folder nor a tarball`);
+  return await readPacked(new Uint8Array(await readFile(path)), undefined, configuration);
+}
+
+async function packFolder(folder: string, configuration: NpmConfiguration): Promise<PackedPackage> {
+  const { default: pack } = await import('libnpmpack');
+  const declared = await manifestOf(folder, configuration);
+  if (declared.private === true) {
+    throw new SignetError(
+      'ERR_PACKAGE_PRIVATE',
+      `${inert(declared.name ?? folder)} is marked private in package.json; remove that to publish it`,
+    );
+  }
+  await runLifecycleScript('prepublishOnly', folder, declared, configuration);
+  let tarball: Buffer;
+  try {
+    // dryRun keeps libnpmpack from writing the tarball into the folder.
+    tarball = await pack(folder, { ...configuration.options, dryRun: true, foregroundScripts: false, prefix: folder });
+  } catch (thrown) {
+    throw scriptFailure('packing', thrown);
+  }
+  const packed = await readPacked(new Uint8Array(tarball), folder, configuration);
+  const gitHead = textMember(declared, 'gitHead');
+  return { ...packed, manifest: gitHead === undefined ? packed.manifest : { ...packed.manifest, gitHead } };
+}
+
+/**
+ * Runs one lifecycle script of a folder, if it has it, as npm does. Its output is kept back and shown when it fails: standard
+ * output is for data.
+ *
+ * @throws ERR_PACK_FAILED with the end of the script's output
+ */
+export async function runLifecycleScript(
+  event: string,
+  folder: string,
+  manifest: JsonObject,
+  { options, scriptEnvironment }: NpmConfiguration,
+): Promise<void> {
+  if (options.ignoreScripts === true) return;
+  const { default: runScript } = await import('@npmcli/run-script');
+  const shell = options.scriptShell;
+  try {
+    await runScript({
+      event,
+      path: folder,
+      pkg: manifest,
+      stdio: 'pipe',
+      env: scriptEnvironment,
+      scriptShell: typeof shell === 'string' ? shell : undefined,
+    });
+  } catch (thrown) {
+    throw scriptFailure(`the script ${event}`, thrown);
+  }
+}
+
+async function readPacked(
+  tarball: Uint8Array,
+  folder: string | undefined,
+  configuration: NpmConfiguration,
+): Promise<PackedPackage> {
+  // First by the strict reader: everything after it may rely on one package.json in one place.
+  const { name, version } = await readTarballManifest(tarball);
+  const temporary = await mkdtemp(join(tmpdir(), 'signet-pack-'));
+  try {
+    const file = join(temporary, 'package.tgz');
+    await writeFile(file, tarball, { mode: 0o600 });
+    const manifest = await manifestOf(file, configuration, temporary);
+    if (manifest.name !== name || manifest.version !== version) {
+      throw new SignetError('ERR_PACKAGE', 'npm reads another name or version out of the tarball than it holds', {
+        expected: `${name}@${version}`,
+        found: `${manifest.name}@${manifest.version}`,
+      });
+    }
+    if (manifest.private === true) {
+      throw new SignetError(
+        'ERR_PACKAGE_PRIVATE',
+        `${name} is marked private in package.json; remove that to publish it`,
+      );
+    }
+    return { name, version, tarball, manifest, folder };
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+/** package.json as npm publishes it; members that name paths of this machine are left out. */
+async function manifestOf(path: string, { options }: NpmConfiguration, cache?: string): Promise<JsonObject> {
+  const { manifest: read } = await import('pacote');
+  try {
+    const manifest = await read(path, {
+      ...options,
+      ...(cache === undefined ? {} : { cache }),
+      fullReadJson: true,
+      fullMetadata: true,
+      _isRoot: true,
+    });
+    return Object.fromEntries(Object.entries(manifest).filter(([key]) => !key.startsWith('_')));
+  } catch (thrown) {
+    const said = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new SignetError('ERR_PACKAGE', `there is no package that can be published: ${inert(said)}`);
+  }
+}
+
+function scriptFailure(what: string, thrown: unknown): SignetError {
+  const member = (name: string): string => {
+    const value: unknown = isObject(thrown) || thrown instanceof Error ? Reflect.get(thrown, name) : undefined;
+    return typeof value === 'string' ? value : Buffer.isBuffer(value) ? value.toString('utf8') : '';
+  };
+  const output = [member('stdout'), member('stderr')]
+    .filter((text) => text.trim() !== '')
+    .join('\n')
+    .trim();
+  const last = output.split('\n').slice(-20).join('\n');
+  const said = thrown instanceof Error ? thrown.message : String(thrown);
+  return new SignetError('ERR_PACK_FAILED', `${what} failed: ${said}${last === '' ? '' : `\n${last}`}`);
+}

@@ -1,0 +1,53 @@
+import { SignetError } from '@signet/primitives/formats';
+import { gt, parse } from 'semver';
+import { sha512Integrity } from '../npm/index.ts';
+import type { PackedPackage } from './pack.ts';
+import type { RegistryClient } from './registry-client.ts';
+
+/** What the registry said before anything public happened. */
+export interface Preflight {
+  readonly registry: string;
+  /** The user that will publish, where the registry says. */
+  readonly user: string | undefined;
+  readonly isNewPackage: boolean;
+}
+
+/**
+ * Finds out what would keep the registry from taking the package, before a signature of it stands in a public log for ever
+ * (npm/cli#7654): the version is free, the credentials are good, the tag does what is meant.
+ *
+ * @param tag the distribution tag and whether the author chose it
+ * @throws ERR_VERSION_EXISTS, ERR_REGISTRY_CREDENTIALS, ERR_USAGE, and what reaching the registry throws
+ */
+export async function preflight(
+  registry: RegistryClient,
+  packed: PackedPackage,
+  tag: { readonly name: string; readonly isChosen: boolean },
+): Promise<Preflight> {
+  const { name, version } = packed;
+  if (!tag.isChosen && (parse(version)?.prerelease.length ?? 0) > 0) {
+    throw new SignetError(
+      'ERR_USAGE',
+      `${version} is a prerelease and would become "${tag.name}"; say --tag next, or another tag`,
+    );
+  }
+  const [user, published] = await Promise.all([registry.user(), registry.versions()]);
+  if (published.integrities.has(version)) {
+    const same = published.integrities.get(version) === sha512Integrity(packed.tarball);
+    throw new SignetError(
+      'ERR_VERSION_EXISTS',
+      `${registry.url} has ${name}@${version} already${same ? ', with these very bytes' : ''}; raise the version in package.json`,
+      { expected: 'a version that is free', found: version },
+    );
+  }
+  const later = [...published.integrities.keys()].find(
+    (one) => parse(one)?.prerelease.length === 0 && gt(one, version),
+  );
+  if (!tag.isChosen && later !== undefined) {
+    throw new SignetError(
+      'ERR_USAGE',
+      `${name} has the later version ${later}, and ${version} would become "${tag.name}"; say --tag, for example --tag previous`,
+    );
+  }
+  return { registry: registry.url, user, isNewPackage: published.integrities.size === 0 };
+}

@@ -1,0 +1,60 @@
+import type { VerifiedBundle } from '../verify/index.ts';
+import type { PackedPackage } from './pack.ts';
+import type { PublishJob } from './publish-job.ts';
+
+/** What was published, by whom, when, and where the proof stands. Foreign text: make it inert where it is shown. */
+export interface PublishReport {
+  readonly format: 1;
+  readonly name: string;
+  readonly version: string;
+  readonly integrity: string;
+  /** Bytes of the tarball. */
+  readonly size: number;
+  readonly registry: string;
+  readonly tag: string;
+  /** The registry's user that published. */
+  readonly user?: string;
+  /** Whom the certificate names, and where the token came from. */
+  readonly identity: { readonly issuer: string; readonly subject: string; readonly source: string };
+  readonly predicateType: string;
+  /** Times that timestamp authorities vouch for. */
+  readonly timestamps: readonly { readonly time: string; readonly authority: string }[];
+  readonly logEntries: readonly { readonly log: string; readonly origin?: string; readonly index: string }[];
+  /** What the consumer's verifier checked, one sentence each. */
+  readonly checks: readonly string[];
+  readonly bundle: Readonly<Record<string, unknown>>;
+}
+
+/** The report of a publish that is done. */
+export function describePublished(
+  job: PublishJob,
+  packed: PackedPackage,
+  verified: VerifiedBundle,
+  facts: { readonly user: string | undefined; readonly tokenSource: string; readonly predicateType: string },
+): PublishReport {
+  const { signer } = verified;
+  return {
+    format: 1,
+    name: job.name,
+    version: job.version,
+    integrity: job.integrity,
+    size: packed.tarball.length,
+    registry: job.registry,
+    tag: job.tag,
+    ...(facts.user === undefined ? {} : { user: facts.user }),
+    identity: {
+      issuer: signer.kind === 'certificate' ? signer.issuer : '',
+      subject: signer.kind === 'certificate' ? signer.subject.value : signer.hint,
+      source: facts.tokenSource,
+    },
+    predicateType: facts.predicateType,
+    timestamps: verified.timestamps.map(({ time, authority }) => ({ time: time.toISOString(), authority })),
+    logEntries: verified.logEntries.map(({ baseUrl, origin, index }) => ({
+      log: baseUrl,
+      ...(origin === undefined ? {} : { origin }),
+      index: String(index),
+    })),
+    checks: verified.checks,
+    bundle: job.bundle,
+  };
+}

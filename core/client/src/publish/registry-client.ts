@@ -1,0 +1,165 @@
+import { SignetError } from '@signet/primitives/formats';
+import { isObject, type JsonObject, textMember } from '../http/index.ts';
+import type { NpmOptions } from './npm-configuration.ts';
+import { registryFailure, registryStatus } from './registry-failure.ts';
+
+/** What a registry knows of a package. */
+export interface PublishedVersions {
+  /** Integrity by version; undefined where the registry gives none. */
+  readonly integrities: ReadonlyMap<string, string | undefined>;
+  readonly tags: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * A registry as npm talks to it: npm-registry-fetch with npm's configuration, so that tokens, proxies, client
+ * certificates and TLS roots are those that `npm publish` would use, and nothing is read from npm's cache.
+ */
+export class RegistryClient {
+  /** Base URL, with a slash at its end. */
+  readonly url: string;
+  readonly #name: string;
+  readonly #escapedName: string;
+  readonly #options: NpmOptions;
+
+  private constructor(url: string, name: string, escapedName: string, options: NpmOptions) {
+    this.url = url;
+    this.#name = name;
+    this.#escapedName = escapedName;
+    this.#options = options;
+  }
+
+  /**
+   * The registry that npm publishes `name` to: `registry` if given, else the one configured for the scope, else npm's.
+   *
+   * @param publishConfig `publishConfig.registry` of package.json, which npm prefers to files but not to flags
+   */
+  static async open(
+    name: string,
+    npmOptions: NpmOptions,
+    given: { readonly registry?: string | undefined; readonly publishConfig?: string | undefined },
+  ): Promise<RegistryClient> {
+    const [{ default: npmFetch }, { default: npa }] = await Promise.all([
+      import('npm-registry-fetch'),
+      import('npm-package-arg'),
+    ]);
+    const spec = npa(name);
+    const chosen = given.registry ?? given.publishConfig;
+    const scope = spec.scope === undefined || spec.scope === null ? undefined : spec.scope;
+    // What is asked for by name wins over the registry of the scope as well.
+    const options: Record<string, unknown> = {
+      ...npmOptions,
+      ...(chosen === undefined
+        ? {}
+        : { registry: chosen, ...(scope === undefined ? {} : { [`${scope}:registry`]: chosen }) }),
+      cache: undefined,
+      preferOnline: true,
+    };
+    const picked = npmFetch.pickRegistry(name, options);
+    if (!URL.canParse(picked)) {
+      throw new SignetError('ERR_CONFIGURATION', 'the registry is not a URL', { found: picked });
+    }
+    const escaped: unknown = spec.escapedName;
+    return new RegistryClient(
+      picked.replace(/\/*$/, '/'),
+      name,
+      typeof escaped === 'string' ? escaped : encodeURIComponent(name),
+      options,
+    );
+  }
+
+  /** Versions that are taken, or none for a new package. */
+  async versions(): Promise<PublishedVersions> {
+    let packument: JsonObject;
+    try {
+      packument = await this.#json(`${this.#escapedName}?write=true`, `looking for ${this.#name}`);
+    } catch (thrown) {
+      if (thrown instanceof Missing) return { integrities: new Map(), tags: {} };
+      throw thrown;
+    }
+    const versions = isObject(packument.versions) ? packument.versions : {};
+    const integrities = new Map<string, string | undefined>();
+    for (const [version, manifest] of Object.entries(versions)) {
+      const dist = isObject(manifest) && isObject(manifest.dist) ? manifest.dist : {};
+      integrities.set(version, textMember(dist, 'integrity'));
+    }
+    return { integrities, tags: isObject(packument['dist-tags']) ? packument['dist-tags'] : {} };
+  }
+
+  /**
+   * The user that the credentials belong to, or undefined where the registry does not say.
+   *
+   * @throws ERR_REGISTRY_CREDENTIALS when there are none or they are not accepted
+   */
+  async user(): Promise<string | undefined> {
+    let answer: JsonObject;
+    try {
+      answer = await this.#json('-/whoami', 'checking the credentials');
+    } catch (thrown) {
+      // Registries that have no such page, and tokens that may publish but not ask who they are.
+      if (thrown instanceof Missing || (thrown instanceof SignetError && thrown.code === 'ERR_REGISTRY_REFUSED'))
+        return undefined;
+      throw thrown;
+    }
+    const user = textMember(answer, 'username');
+    if (user === undefined) {
+      throw new SignetError(
+        'ERR_REGISTRY_CREDENTIALS',
+        `no credentials are configured for ${this.url}; run: npm login --registry ${this.url}`,
+      );
+    }
+    return user;
+  }
+
+  /** Sends the publish document. */
+  async publish(document: JsonObject, version: string, otp?: string): Promise<void> {
+    const { default: npmFetch } = await import('npm-registry-fetch');
+    try {
+      await npmFetch(this.#escapedName, {
+        ...this.#options,
+        ...(otp === undefined ? {} : { otp }),
+        method: 'PUT',
+        body: Buffer.from(JSON.stringify(document)),
+        headers: { 'content-type': 'application/json', 'npm-command': 'publish' },
+        spec: this.#name,
+        ignoreBody: true,
+      } as Parameters<typeof npmFetch>[1]);
+    } catch (thrown) {
+      throw registryFailure(thrown, this.url, `publishing ${this.#name}@${version}`);
+    }
+  }
+
+  /** The attestation document of a version, or undefined where the registry has none. */
+  async attestations(version: string): Promise<JsonObject | undefined> {
+    try {
+      return await this.#json(
+        `-/npm/v1/attestations/${this.#escapedName}@${version}`,
+        `reading back ${this.#name}@${version}`,
+      );
+    } catch (thrown) {
+      if (thrown instanceof Missing) return undefined;
+      throw thrown;
+    }
+  }
+
+  /** @throws Missing for 404, else what {@link registryFailure} makes of it */
+  async #json(path: string, doing: string): Promise<JsonObject> {
+    const { default: npmFetch } = await import('npm-registry-fetch');
+    try {
+      return await npmFetch.json(path, { ...this.#options, spec: this.#name } as Parameters<typeof npmFetch>[1]);
+    } catch (thrown) {
+      if (registryStatus(thrown) === 404) throw new Missing();
+      if (
+        thrown instanceof SyntaxError ||
+        (thrown instanceof Error && 'code' in thrown && thrown.code === 'EJSONPARSE')
+      ) {
+        throw new SignetError('ERR_REGISTRY_RESPONSE', `the answer of ${this.url} while ${doing} is not JSON`);
+      }
+      throw registryFailure(thrown, this.url, doing);
+    }
+  }
+}
+
+/** The registry answers 404. Never leaves this file. */
+class Missing extends Error {
+  override readonly name = 'Missing';
+}
