@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { concat, fromUtf8, levelSize, merkleHashSize, utf8 } from '@signet/primitives/formats';
 import { AppendFile, replaceFile } from './append-file.ts';
@@ -35,6 +35,11 @@ export class DerivedFiles implements HashSource {
     this.#directory = directory;
     this.#offsetFile = AppendFile.open(join(directory, 'entries.idx'));
     if (entryFormat.duplicateKey !== undefined) this.#keyFile = AppendFile.open(join(directory, 'keys.dat'));
+    // All that are there, so that going back to an earlier state cuts every one of them.
+    for (const name of readdirSync(directory)) {
+      const [, level] = /^L(\d)\.dat$/.exec(name) ?? [];
+      if (level !== undefined) this.#level(Number(level));
+    }
     this.#tree = new MerkleTree(this, 0);
   }
 
