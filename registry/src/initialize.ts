@@ -137,7 +137,7 @@ function firstConfiguration(options: InitOptions): InstanceConfiguration {
   if (options.names === undefined && !loopback) {
     throw new SignetError(
       'ERR_INSTANCE_CONFIG',
-      'Say which package names the instance owns, for example --own "@acme/*"; only those can be published',
+      'Say which package names the instance owns, for example --names "@acme/*"; only those can be published',
     );
   }
   // Certificates and windows of validity count whole seconds.

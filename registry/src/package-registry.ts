@@ -4,7 +4,6 @@ import { SignetError } from '@signet/primitives/formats';
 import { runServer } from 'verdaccio';
 import { defaultRegistryUrl } from './default-registry.ts';
 import { makeDirectory } from './durable-files.ts';
-import { trustRootName } from './first-files.ts';
 import type { InstanceConfiguration } from './instance-file.ts';
 import type { InstanceLayout } from './layout.ts';
 
@@ -63,7 +62,6 @@ export function verdaccioConfiguration(
       signet: {
         names: [...configuration.names],
         trustedRoot: layout.trust.trustedRoot,
-        trustRootName,
         policy: layout.policyFile,
       },
       // npm asks for vulnerabilities on every install; this passes the question on.

@@ -7,18 +7,18 @@ const defaultPort = 4873;
 export const command: Command = {
   name: 'init',
   summary: 'make a private instance: its keys, logs, trust root and registry',
-  usage: 'init [--data DIR] [--own NAMES]… [flags]',
+  usage: 'init [--data DIR] [--names NAMES]… [flags]',
   details: [
     'Makes the data directory of a private instance: certificate authority, transparency log, timestamp authority and npm registry. What exists already stays as it is; keys are made once and never again. An init that was cut off is finished by the next one.',
     'With SIGNET_PASSPHRASE_FILE the private keys are encrypted with the first line of that file, which signet up then needs too.',
   ],
   examples: [
     {
-      command: "signet init --data ./instance --own '@acme/*' --public-url https://npm.acme.example",
+      command: "signet init --data ./instance --names '@acme/*' --public-url https://npm.acme.example",
       explanation: 'for a company, behind a proxy',
     },
     {
-      command: "signet init --data ./try --own '@example/*' --dev-identity --publisher alice@example.com",
+      command: "signet init --data ./try --names '@example/*' --dev-identity --publisher alice@example.com",
       explanation: 'to try it out',
     },
   ],

@@ -45,9 +45,9 @@ export const instanceOptions = {
     argument: 'URL',
     description: 'what clients call the instance; fixed for ever when it is made',
   },
-  own: {
+  names: {
     type: 'string',
-    argument: 'NAMES',
+    argument: 'PATTERN',
     multiple: true,
     description: "names that a new instance owns: '@acme/*' or one package; may be repeated",
   },
@@ -75,7 +75,7 @@ export async function readInstanceOptions(context: CommandContext, values: Optio
   const port = textOption(values, 'port');
   const host = textOption(values, 'host');
   const publicUrl = textOption(values, 'public-url');
-  const names = listOption(values, 'own');
+  const names = listOption(values, 'names');
   const uplink = textOption(values, 'uplink');
   const passphrase = await readPassphrase(context);
   return {

@@ -8,10 +8,6 @@ export interface PluginConfiguration {
   readonly names: OwnedNames;
   /** TrustedRoot JSON of the Sigstore instance whose evidence is accepted. */
   readonly trustedRoot: string;
-  /** How that root is called, in the policy and in messages. */
-  readonly trustRootName: string;
-  /** The only identity issuers that the root may vouch for; empty for all that its authority believes. */
-  readonly issuers: readonly string[];
   /** Who may publish what: `trust-policy.yaml`. */
   readonly policy: string;
   readonly limits: {
@@ -22,7 +18,7 @@ export interface PluginConfiguration {
   };
 }
 
-const known = new Set(['names', 'trustedRoot', 'trustRootName', 'issuers', 'policy', 'limits', 'enabled']);
+const known = new Set(['names', 'trustedRoot', 'policy', 'limits', 'enabled']);
 
 /**
  * Checks the plugin's section. Verdaccio 6 merges the whole application's configuration into what a plugin's constructor
@@ -45,9 +41,6 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
   return {
     names: ownedNames(texts(section.names, 'signet.names')),
     trustedRoot: file('trustedRoot'),
-    trustRootName:
-      section.trustRootName === undefined ? 'instance' : text(section.trustRootName, 'signet.trustRootName'),
-    issuers: section.issuers === undefined ? [] : texts(section.issuers, 'signet.issuers'),
     policy: file('policy'),
     limits: {
       bundleBytes: bytes(limits.bundleBytes, 'signet.limits.bundleBytes', 1024 * 1024),

@@ -37,7 +37,7 @@ export default class SignetPlugin {
   register_middlewares(app: App, auth: Auth, verdaccioStorage: Storage): void {
     const { config, logger } = this.#options;
     const configuration = parseConfiguration(config.middlewares?.signet, config.configPath ?? config.self_path ?? '');
-    const evidence = Evidence.open(configuration);
+    const evidence = Evidence.open(configuration, logger);
     const storage = new Verdaccio6Storage(verdaccioStorage);
     const gate = new PublishGate({ configuration, auth, storage, evidence, logger });
     const attestations = new AttestationEndpoint({ configuration, auth, storage, logger });
