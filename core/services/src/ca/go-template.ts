@@ -70,7 +70,11 @@ function parse(source: string): Node[] {
     }
     const words = tokenizeAction(piece.text, (problem) => malformed(source, problem));
     const [first, second] = words;
-    if (first === undefined) continue;
+    if (first === undefined) {
+      // A comment says nothing; an action without anything is a mistake.
+      if (piece.text.trim() === '') throw malformed(source, 'an action is empty');
+      continue;
+    }
     if (first.kind === 'name' && first.text === 'if') {
       if (open.length >= maxNesting) throw malformed(source, 'its "if" are nested too deeply');
       const branch: Branch = { cases: [], otherwise: [] };

@@ -148,7 +148,7 @@ const loopbackHosts = new Set(['127.0.0.1', '[::1]', 'localhost']);
 
 /** Keys and discovery must come over an authenticated connection; certificates carry the URL as ASCII (notes P6). */
 function checkUrl(url: string, section: Section, meta: boolean): void {
-  const sample = meta ? url.replaceAll('*', 'a') : url;
+  const sample = meta ? url.replaceAll('*', '1') : url;
   if (!meta && url.includes('*')) throw section.error('issuer-url', 'holds "*", which only meta-issuers may');
   if (meta && !url.includes('*')) throw section.error('issuer-url', 'holds no "*"; it belongs under oidc-issuers');
   if (!/^[\x21-\x7e]{1,512}$/.test(url) || !URL.canParse(sample)) {

@@ -16,7 +16,7 @@ export function checkSubjectDomain(
   section: Section,
 ): void {
   if (subjectDomain === undefined) throw section.error('subject-domain', `must be set for issuers of type ${type}`);
-  const issuer = new URL(issuerUrl.replaceAll('*', 'a'));
+  const issuer = new URL(issuerUrl.replaceAll('*', '1'));
   let host = subjectDomain;
   if (type === 'uri') {
     const parsed = URL.canParse(subjectDomain) ? new URL(subjectDomain) : undefined;
