@@ -2,24 +2,17 @@
 import { run } from './run.ts';
 
 const interruption = new AbortController();
+let watching = false;
 
 /**
  * The signal of Ctrl-C and SIGTERM. Only a command that looks at it takes the signals over; the second Ctrl-C ends the
  * process in any case.
  */
 function watchInterruption(): AbortSignal {
+  if (watching) return interruption.signal;
+  watching = true;
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    if (process.listenerCount(name) > 0) continue;
-    // Stays in place after the first signal: modules that clean up on exit (signal-exit) end the process when they find
-    // themselves the only listeners left.
-    process.on(name, function listener() {
-      if (!interruption.signal.aborted) {
-        interruption.abort(new Error(`interrupted by ${name}`));
-        return;
-      }
-      process.off(name, listener);
-      process.kill(process.pid, name);
-    });
+    process.once(name, () => interruption.abort(new Error(`interrupted by ${name}`)));
   }
   return interruption.signal;
 }

@@ -32,7 +32,7 @@ export interface NpmSurroundings {
  */
 export async function loadNpmConfiguration(surroundings: NpmSurroundings): Promise<NpmConfiguration> {
   const { cwd, flags = {} } = surroundings;
-  const [{ default: Config }, npm] = await Promise.all([
+  const [{ default: Config }, { default: npm }] = await Promise.all([
     import('@npmcli/config'),
     import('@npmcli/config/lib/definitions/index.js'),
   ]);

@@ -3,9 +3,14 @@
 declare module '@npmcli/config/lib/definitions/index.js' {
   import type Config from '@npmcli/config';
 
-  export const definitions: Config.DefinitionsObject;
-  export const shorthands: Config.ShortFlags;
-  export function flatten(data: Config.ConfigData['data'], flattened: Record<string, unknown>): void;
+  const npm: {
+    readonly definitions: Config.DefinitionsObject;
+    readonly shorthands: Config.ShortFlags;
+    /** Settings that belong to one registry. */
+    readonly nerfDarts: readonly string[];
+    readonly flatten: (data: Config.ConfigData['data'], flattened: Record<string, unknown>) => void;
+  };
+  export default npm;
 }
 
 declare module 'libnpmpack' {

@@ -118,9 +118,9 @@ async function readPacked(
 
 /** package.json as npm publishes it; members that name paths of this machine are left out. */
 async function manifestOf(path: string, { options }: NpmConfiguration, cache?: string): Promise<JsonObject> {
-  const { manifest: read } = await import('pacote');
+  const { default: pacote } = await import('pacote');
   try {
-    const manifest = await read(path, {
+    const manifest = await pacote.manifest(path, {
       ...options,
       ...(cache === undefined ? {} : { cache }),
       fullReadJson: true,
