@@ -26,9 +26,9 @@ export interface GateParts {
  * Stands before Verdaccio's publish handler. It looks at the body, never at the URL: whatever carries attachments is a
  * publish, because Verdaccio takes them on several routes (`/name`, `/name/-rev/x`, …).
  *
- * Order of writes: bundle, then tarball (Verdaccio's), then version and tag in one rename of the package document. Only the
- * last makes anything visible, so a crash before it leaves files that nobody is led to, which the next publish of
- * the same version removes; a crash after it leaves everything.
+ * Order of writes: the names of the files in the package document, bundle, tarball (Verdaccio's), then version and tag in
+ * one rename of the package document. Only the last makes anything visible, so a crash before it leaves files that nobody is
+ * led to, which the next publish of the same version removes; a crash after it leaves everything.
  */
 export class PublishGate {
   readonly #parts: GateParts;
@@ -105,8 +105,13 @@ export class PublishGate {
     const bundleFile = bundleBytes && bundleFileName(base, version, bundleBytes);
     await storage.ensurePackage(name);
     // The version does not exist and nobody else is writing it: what bears its name is left from a crash.
-    const leftovers = stored?.files.filter((file) => isBundleOf(file, base, version) && file !== bundleFile) ?? [];
+    const leftovers = stored?.files.filter((file) => isBundleOf(file, base, version)) ?? [];
     for (const file of [document.tarballName, ...leftovers]) await storage.removeFile(name, file);
+    await storage.announceFiles(
+      name,
+      bundleFile === undefined ? [document.tarballName] : [bundleFile, document.tarballName],
+    );
+    if (bundleBytes !== undefined && bundleFile !== undefined) await storage.writeFile(name, bundleFile, bundleBytes);
     this.#approved.set(name, {
       name,
       version,
@@ -114,12 +119,6 @@ export class PublishGate {
       integrity: document.integrity,
       tags: document.tags,
     });
-    try {
-      if (bundleBytes !== undefined && bundleFile !== undefined) await storage.writeFile(name, bundleFile, bundleBytes);
-    } catch (error) {
-      this.#approved.delete(name);
-      throw error;
-    }
   }
 }
 

@@ -30,7 +30,12 @@ export interface EvidenceStorage {
   readPackage(name: string): Promise<StoredPackage | undefined>;
   /** Creates an empty package document unless there is one; files need it to be registered in. */
   ensurePackage(name: string): Promise<void>;
-  /** Stores and registers a file; one of that name that is complete stays. */
+  /**
+   * Notes in the package document, in one write, which files are going to be stored. Before they are: a crash then leaves a note
+   * without a file, which unpublishing and the next publish clear away, and never a file that nobody knows of.
+   */
+  announceFiles(name: string, files: readonly string[]): Promise<void>;
+  /** Stores a file that was announced; one of that name stays. */
   writeFile(name: string, file: string, bytes: Uint8Array): Promise<void>;
   /**
    * @param limit bytes; a larger file is an error

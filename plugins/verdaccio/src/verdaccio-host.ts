@@ -72,6 +72,21 @@ export interface ReadStream extends Readable {
   abort(): void;
 }
 
+/** What a storage plugin of the 6.x line has for one package. */
+export interface PackageStorage {
+  deletePackage(file: string, callback: Callback): void;
+  savePackage(name: string, manifest: LocalManifest, callback: Callback): void;
+  /** Reads under a lock, lets `update` change the document, and gives it to `write`. */
+  updatePackage(
+    name: string,
+    update: (manifest: LocalManifest, callback: Callback) => void,
+    write: (name: string, manifest: LocalManifest, callback: Callback) => void,
+    transform: (manifest: LocalManifest) => LocalManifest,
+    callback: Callback,
+  ): void;
+  writeTarball(file: string): UploadStream;
+}
+
 export interface Storage {
   addPackage(name: string, manifest: object, callback: Callback): void;
   addTarball(name: string, file: string): UploadStream;
@@ -81,8 +96,6 @@ export interface Storage {
     getPackageMetadata(name: string, callback: (error: VerdaccioError | null, manifest?: LocalManifest) => void): void;
     getTarball(name: string, file: string): ReadStream;
     removeTarball(name: string, file: string, revision: string, callback: Callback): void;
-    readonly storagePlugin: {
-      getPackageStorage(name: string): { deletePackage(file: string, callback: Callback): void };
-    };
+    readonly storagePlugin: { getPackageStorage(name: string): PackageStorage };
   };
 }

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { SignetError } from '@signet/primitives/formats';
 import { Refusal } from './refusal.ts';
 import type { ApprovedPublish, EvidenceStorage, StoredPackage } from './storage.ts';
-import type { LocalManifest, Storage, UploadStream, VerdaccioError } from './verdaccio-host.ts';
+import type { LocalManifest, PackageStorage, Storage, UploadStream, VerdaccioError } from './verdaccio-host.ts';
 
 /** Verdaccio 6's callback storage, with any storage plugin of the 6.x line behind it. */
 export class Verdaccio6Storage implements EvidenceStorage {
@@ -32,14 +32,31 @@ export class Verdaccio6Storage implements EvidenceStorage {
     if (error && error.status !== 409) throw storageError(`cannot create the package ${name}`, error);
   }
 
+  async announceFiles(name: string, files: readonly string[]): Promise<void> {
+    const storage = this.#packageStorage(name);
+    const error = await settled((callback) =>
+      storage.updatePackage(
+        name,
+        (manifest, done) => {
+          for (const file of files) manifest._attachments[file] ??= {};
+          done(null);
+        },
+        (_name, manifest, done) => storage.savePackage(name, manifest, done),
+        (manifest) => manifest,
+        callback,
+      ),
+    );
+    if (error) throw storageError(`cannot announce ${files.join(', ')} of ${name}`, error);
+  }
+
   async writeFile(name: string, file: string, bytes: Uint8Array): Promise<void> {
-    const registered = (await this.#readManifest(name))?._attachments[file] !== undefined;
-    if (registered && (await this.readFile(name, file, Number.POSITIVE_INFINITY)) !== undefined) return;
-    // Verdaccio writes a file before it registers it; one half of the two is what a crash left.
-    await this.removeFile(name, file);
     await new Promise<void>((resolve, reject) => {
-      const stream = this.#storage.addTarball(name, file);
-      stream.once('error', (error) => reject(storageError(`cannot store ${file} of ${name}`, error)));
+      const stream = this.#packageStorage(name).writeTarball(file);
+      stream.once('error', (error: VerdaccioError) => {
+        // The name says what is in it, so the file that is there is this one.
+        if (error.code === 'EEXISTS' || error.status === 409) resolve();
+        else reject(storageError(`cannot store ${file} of ${name}`, error));
+      });
       stream.once('success', () => resolve());
       stream.end(bytes);
       stream.done();
@@ -70,10 +87,11 @@ export class Verdaccio6Storage implements EvidenceStorage {
 
   async removeFile(name: string, file: string): Promise<void> {
     const { localStorage } = this.#storage;
+    const storage = this.#packageStorage(name);
     const registered = (await this.#readManifest(name))?._attachments[file] !== undefined;
     const error = registered
       ? await settled((callback) => localStorage.removeTarball(name, file, '', callback))
-      : await settled((callback) => localStorage.storagePlugin.getPackageStorage(name).deletePackage(file, callback));
+      : await settled((callback) => storage.deletePackage(file, callback));
     if (error && error.code !== 'ENOENT' && error.status !== 404 && error.code !== 404) {
       throw storageError(`cannot remove ${file} of ${name}`, error);
     }
@@ -85,8 +103,7 @@ export class Verdaccio6Storage implements EvidenceStorage {
     const addVersion = storage.addVersion.bind(storage);
     storage.addTarball = (name, file) => {
       const publish = approved(name);
-      const bundle = file.endsWith('.sigstore.json');
-      if (publish !== undefined && (file === publish.tarballName || bundle)) return addTarball(name, file);
+      if (file === publish?.tarballName) return addTarball(name, file);
       return refusingStream(unapproved(name));
     };
     storage.addVersion = (name, version, manifest, tag, callback) => {
@@ -110,6 +127,10 @@ export class Verdaccio6Storage implements EvidenceStorage {
         else removed(name, file).then(() => callback(null), callback);
       });
     };
+  }
+
+  #packageStorage(name: string): PackageStorage {
+    return this.#storage.localStorage.storagePlugin.getPackageStorage(name);
   }
 
   #readManifest(name: string): Promise<LocalManifest | undefined> {

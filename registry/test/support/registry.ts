@@ -156,3 +156,9 @@ function settings(directory: string, options: Partial<StartOptions>): StartOptio
     ...options,
   };
 }
+
+/** How many bundles are served for `name@version`. */
+export async function bundlesOf(registry: TestRegistry, spec: string): Promise<number> {
+  const answer = await registry.attestations(spec);
+  return answer.json<{ attestations?: unknown[] }>().attestations?.length ?? 0;
+}
