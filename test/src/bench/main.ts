@@ -1,5 +1,6 @@
 /** `npm run bench -- NAME`: runs one benchmark, or lists them. */
 const benchmarks: Readonly<Record<string, () => Promise<{ bench: () => Promise<void> }>>> = {
+  ca: () => import('./ca.ts'),
   verify: () => import('./verify.ts'),
 };
 
