@@ -37,6 +37,9 @@ const exact: Readonly<Record<string, number>> = {
   ERR_READ_BACK: exitCodes.evidenceInvalid,
   ERR_PUBLISH_UNFINISHED: exitCodes.unfinished,
   ERR_KEY_FILE: exitCodes.usage,
+  ERR_REGISTRY_KEY: exitCodes.evidenceInvalid,
+  ERR_PACKAGE_NAME: exitCodes.usage,
+  ERR_PURL: exitCodes.evidenceInvalid,
 };
 
 const beginnings: readonly (readonly [string, number])[] = [
@@ -63,6 +66,14 @@ const beginnings: readonly (readonly [string, number])[] = [
   ['ERR_TIMESTAMP', exitCodes.evidenceInvalid],
   ['ERR_BUNDLE', exitCodes.evidenceInvalid],
   ['ERR_SIGNATURE', exitCodes.evidenceInvalid],
+  ['ERR_LOCKFILE', exitCodes.usage],
+  ['ERR_INTEGRITY', exitCodes.evidenceInvalid],
+  ['ERR_PUBLISH_DOCUMENT', exitCodes.usage],
+  ['ERR_TARBALL', exitCodes.evidenceInvalid],
+  ['ERR_ATTESTATION', exitCodes.evidenceInvalid],
+  ['ERR_PROVENANCE', exitCodes.evidenceInvalid],
+  ['ERR_EVIDENCE', exitCodes.evidenceInvalid],
+  ['ERR_INSTALLED_TREE', exitCodes.evidenceInvalid],
 ];
 
 /** The exit code for an error code, or undefined for a code that has no line. */

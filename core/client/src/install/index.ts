@@ -1,1 +1,10 @@
-export {};
+export * from './evidence.ts';
+export * from './installed-tree.ts';
+export * from './lockfile.ts';
+export * from './npm-settings.ts';
+export * from './policy-file.ts';
+export * from './registry.ts';
+export * from './report.ts';
+export * from './run-npm.ts';
+export * from './trust-roots.ts';
+export * from './verify-lockfile.ts';

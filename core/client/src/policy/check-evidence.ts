@@ -6,24 +6,26 @@ import {
   type PackageFacts,
 } from './facts.ts';
 import type { Distrust, Policy, TrustRootReference } from './policy.ts';
-import type { Violation } from './violation.ts';
+import type { Violation, ViolationCode } from './violation.ts';
 
 /**
  * What always holds, whatever the rules say: nothing present may be invalid, only the name's owner vouches for it and only for its
  * issuers, and nothing distrusted counts.
  *
+ * @param evidenceNeeded whether some rule asks for evidence, so that somebody must be able to vouch for it
  * @returns the attestations that rules may rely on, and what is wrong with the others
  */
 export function checkEvidence(
   policy: Policy,
   owners: readonly TrustRootReference[],
   facts: PackageFacts,
+  evidenceNeeded: boolean,
 ): { accepted: readonly AttestationFacts[]; violations: Violation[] } {
   const subject = `${facts.name}@${facts.version}`;
   const violations = (facts.invalid ?? []).map((invalid) => invalidEvidence(invalid, subject, owners));
   const always = { severity: 'error', package: subject } as const;
   const [owner, second] = owners;
-  if (second !== undefined || (owner === undefined && facts.attestations.length > 0)) {
+  if (second !== undefined || (owner === undefined && (evidenceNeeded || facts.attestations.length > 0))) {
     violations.push({
       ...always,
       code: 'TP120',
@@ -88,6 +90,13 @@ export function checkEvidence(
   return { accepted, violations };
 }
 
+/** What is more than a signature that does not verify. */
+const codes: Readonly<Record<string, ViolationCode>> = {
+  ERR_PROVENANCE_MISMATCH: 'TP114',
+  // With identities left to the policy, a verifier only says so of issuers that the root may not vouch for.
+  ERR_IDENTITY_MISMATCH: 'TP121',
+};
+
 function invalidEvidence(
   { predicateType, error, otherRoot }: InvalidEvidence,
   subject: string,
@@ -113,7 +122,7 @@ function invalidEvidence(
   }
   return {
     ...base,
-    code: error.code === 'ERR_PROVENANCE_MISMATCH' ? 'TP114' : 'TP102',
+    code: codes[error.code] ?? 'TP102',
     message: `${what} is present but does not verify: ${error.message}`,
     next: 'do not install it; report it to the registry. This is never a warning',
   };

@@ -18,7 +18,7 @@ export function evaluatePolicy(policy: Policy, facts: PackageFacts, options: { r
   const now = options.now ?? new Date();
   const rules = policy.rules.filter(({ match }) => matchesName(match, name, version));
   const owners = ownersOf(policy, name);
-  const { accepted, violations } = checkEvidence(policy, owners, facts);
+  const { accepted, violations } = checkEvidence(policy, owners, facts, rules.length > 0);
   for (const rule of rules) {
     for (const requirement of rule.require) {
       for (const problem of checkRequirement(policy, requirement, { ...facts, attestations: accepted }, now)) {

@@ -21,11 +21,14 @@ export function isPrivateName(policy: Policy, name: string): boolean {
   return policy.trustRoots.some(({ packages }) => packages !== undefined && matchesName(packages, name, undefined));
 }
 
-/** Whether evidence about the package version matters: it is somebody's own name, or a rule or distrust is about it. */
-export function concernsPackage(policy: Policy, name: string, version: string): boolean {
+/**
+ * Whether the policy says anything about a package version: it has a private root's name, a rule is about it, or its bytes are
+ * distrusted.
+ */
+export function concernsPackage(policy: Policy, name: string, version: string, integrity?: string): boolean {
   return (
-    policy.distrust.length > 0 ||
     isPrivateName(policy, name) ||
-    policy.rules.some(({ match }) => matchesName(match, name, version))
+    policy.rules.some(({ match }) => matchesName(match, name, version)) ||
+    policy.distrust.some(({ what }) => what.kind === 'integrity' && what.integrity === integrity)
   );
 }

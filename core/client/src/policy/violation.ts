@@ -8,6 +8,7 @@ export const violationCodes = {
   TP104: 'the lockfile has not exactly one sha512 for the package, so that nothing binds its bytes',
   TP105: 'the package does not come as a tarball that evidence could be about',
   TP106: 'the package is imported under a name that a trust root owns, but is another package',
+  TP107: 'the package is patched after unpacking, so that other bytes are installed than were verified',
   TP110: 'provenance is missing',
   TP111: 'the signer is not one who may publish the package',
   TP112: 'the tag that was built is not that of the version',

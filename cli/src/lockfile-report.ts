@@ -1,0 +1,149 @@
+import type { JudgedPackage, LockfileReport } from '@signet/client/install';
+import type { Violation } from '@signet/client/policy';
+import { inert } from '@signet/primitives/formats';
+import type { CommandContext } from './command.ts';
+import { exitCodes } from './exit-codes.ts';
+import { paint } from './terminal.ts';
+
+/** Exit codes by verdict of a report (ARCHITECTURE "Errors"). */
+export const verdictExitCodes = {
+  allowed: exitCodes.ok,
+  'evidence-invalid': exitCodes.evidenceInvalid,
+  denied: exitCodes.policyDenied,
+  unreachable: exitCodes.network,
+} as const;
+
+/** Tells a person what was found: each package with who signed it, then what is wrong, then a summary. */
+export function tellReport(report: LockfileReport, context: CommandContext): void {
+  for (const judged of report.judged) {
+    if (judged.decision.allowed) for (const line of packageLines(judged, context.colour)) context.note(line);
+  }
+  // Packages that nobody makes rules for are many; they are counted below unless they stop the installation.
+  const told = report.violations.filter(({ code, severity }) => code !== 'TP101' || severity === 'error');
+  for (const violation of told) {
+    const lines = violationLines(violation, context.colour).join('\n');
+    if (violation.severity === 'error') context.stderr.write(`${lines}\n`);
+    else context.note(lines);
+  }
+  for (const { package: name, error } of report.failures) {
+    const mark = paint('✖', 'red', context.colour);
+    context.stderr.write(`${mark} ${inert(name)}: ${inert(error.message)} [${error.code}]\n`);
+  }
+  context.note(summary(report));
+}
+
+/** One line on who, when and where, and one on what was checked. */
+export function packageLines({ name, version, decision, attestations }: JudgedPackage, colour: boolean): string[] {
+  const subject = inert(`${name}@${version}`);
+  const [first] = attestations;
+  const rules =
+    decision.rules.length === 0 ? 'no rule' : `rule ${decision.rules.map((rule) => inert(rule)).join(', ')}`;
+  if (first === undefined)
+    return [`${paint('·', 'dim', colour)} ${subject}  without evidence, which ${rules} does not ask for`];
+  return attestations.flatMap(({ predicateType, verified }) => {
+    const { signer, timestamps, logEntries, trustRoot, checks } = verified;
+    const who =
+      signer.kind === 'key' ? `key ${inert(signer.hint)}` : `${inert(signer.subject.value)} (${inert(signer.issuer)})`;
+    const time = timestamps[0]?.time.toISOString().replace('.000Z', 'Z') ?? 'unknown time';
+    const log = logEntries.map(({ origin, baseUrl, index }) => `${inert(origin ?? baseUrl)} #${index}`).join(', ');
+    return [
+      `${paint('✔', 'green', colour)} ${subject}  signed by ${who}  ${time}  log ${log}`,
+      `    ${inert(predicateType)}, trust root ${inert(trustRoot)}, ${rules}`,
+      `    checked: ${checks.map((check) => inert(check)).join('; ')}; name, version and sha512 are the lockfile’s`,
+    ];
+  });
+}
+
+/** A violation for people: what, where, expected, found, evidence, next. */
+export function violationLines(violation: Violation, colour: boolean): string[] {
+  const { code, message, rule, severity, expected, found, evidence, next } = violation;
+  const mark = severity === 'error' ? paint('✖', 'red', colour) : paint('!', 'bold', colour);
+  const where = rule === undefined ? '' : ` (rule ${inert(rule)})`;
+  const fields = { expected, found, evidence, next };
+  return [
+    `${mark} ${inert(violation.package)}  ${code} ${inert(message)}${where}`,
+    ...Object.entries(fields).flatMap(([name, text]) =>
+      text === undefined ? [] : [`    ${`${name}:`.padEnd(10)}${inert(text, { limit: 600 })}`],
+    ),
+  ];
+}
+
+function summary({ judged, unmatched, local, violations, failures, allowed }: LockfileReport): string {
+  const errors = violations.filter(({ severity }) => severity === 'error').length;
+  const signed = judged.filter(({ decision, attestations }) => decision.allowed && attestations.length > 0).length;
+  const parts = [
+    `${signed} of ${judged.length} packages that the policy names verified`,
+    ...(unmatched > 0 ? [`${unmatched} that it does not name`] : []),
+    ...(local > 0 ? [`${local} local`] : []),
+    ...(errors > 0 ? [`${errors} ${errors === 1 ? 'reason' : 'reasons'} against`] : []),
+    ...(failures.length > 0 ? [`${failures.length} not reachable`] : []),
+  ];
+  const idle =
+    allowed && judged.length === 0 ? '. The policy names no package of this lockfile: nothing was verified' : '';
+  return `${parts.join(', ')}${idle}`;
+}
+
+/** The report for `--json`, foreign strings inert. */
+export function reportDocument(report: LockfileReport, verdict: string): Record<string, unknown> {
+  return {
+    format: 1,
+    verdict,
+    lockfile: report.lockfile,
+    packages: report.judged.map(packageDocument),
+    unmatched: report.unmatched,
+    local: report.local,
+    violations: report.violations.map((violation) => inertMembers({ ...violation })),
+    failures: report.failures.map(({ package: name, error }) => ({
+      package: inert(name),
+      code: error.code,
+      message: inert(error.message),
+    })),
+  };
+}
+
+function packageDocument({
+  name,
+  version,
+  integrity,
+  locations,
+  decision,
+  attestations,
+}: JudgedPackage): Record<string, unknown> {
+  return {
+    name: inert(name),
+    version: inert(version),
+    ...(integrity === undefined ? {} : { integrity }),
+    locations: locations.map((location) => inert(location)),
+    allowed: decision.allowed,
+    rules: decision.rules.map((rule) => inert(rule)),
+    ...(decision.trustRoot === undefined ? {} : { trustRoot: inert(decision.trustRoot) }),
+    evidence: attestations.map(({ predicateType, verified }) => ({
+      predicateType: inert(predicateType),
+      signer:
+        verified.signer.kind === 'key'
+          ? { kind: 'key', hint: inert(verified.signer.hint) }
+          : {
+              kind: 'certificate',
+              issuer: inert(verified.signer.issuer),
+              subject: inert(verified.signer.subject.value),
+              claims: inertMembers(verified.signer.claims),
+            },
+      times: verified.timestamps.map(({ source, time, authority }) => ({
+        source,
+        time: time.toISOString(),
+        authority: inert(authority),
+      })),
+      logEntries: verified.logEntries.map(({ origin, baseUrl, index }) => ({
+        log: inert(origin ?? baseUrl),
+        index: String(index),
+      })),
+      checks: verified.checks.map((check) => inert(check)),
+    })),
+  };
+}
+
+function inertMembers(object: Readonly<Record<string, unknown>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(object).flatMap(([key, value]) => (typeof value === 'string' ? [[key, inert(value)]] : [])),
+  );
+}

@@ -1,0 +1,74 @@
+import type { LockedPackage } from '../npm/index.ts';
+import { concernsPackage, isPrivateName, matchesName, type Policy, type Violation } from '../policy/index.ts';
+
+/**
+ * What a lockfile says of one package that evidence about a tarball cannot make good: no hash to bind it to, a source without a tarball,
+ * a patch, or another package under a name that people rely on.
+ */
+export function lockfileViolations(policy: Policy, entry: LockedPackage): Violation[] {
+  const { name, alias, version = '', location } = entry;
+  if (entry.source === 'link') return [];
+  const concerned = concernsPackage(policy, name, version, entry.integrity);
+  const base = {
+    package: `${name}@${version}`,
+    severity: isError(policy, name, version) ? 'error' : 'warning',
+    evidence: location,
+  } as const;
+  const violations: Violation[] = [];
+  if (alias !== undefined && hidesName(policy, alias, name, version)) {
+    violations.push({
+      ...base,
+      severity: 'error',
+      code: 'TP106',
+      message: `${name} would be installed under the name ${alias}, about which the policy has something to say`,
+      expected: alias,
+      found: name,
+      next: `depend on ${name} under its own name, or correct the lockfile`,
+    });
+  }
+  if (entry.source === 'registry' && entry.integrity === undefined) {
+    violations.push({
+      ...base,
+      code: 'TP104',
+      message: 'the lockfile has no sha512 for it, so that npm would install any bytes',
+      expected: 'integrity with one sha512',
+      found: 'none, or only a weaker hash',
+      next: 'remove the entry and run npm install --package-lock-only, with a registry that gives sha512',
+    });
+  } else if (concerned && entry.source !== 'registry') {
+    violations.push({
+      ...base,
+      code: 'TP105',
+      message: `it comes ${origins[entry.source]}, which evidence about a published tarball does not cover`,
+      expected: 'a tarball from a registry',
+      found: entry.resolved ?? entry.source,
+      next: `depend on a published version of ${name}`,
+    });
+  }
+  if (concerned && entry.patched) {
+    violations.push({
+      ...base,
+      code: 'TP107',
+      message: 'npm would patch it after unpacking, so that other bytes are installed than were verified',
+      next: 'publish a patched version under a name of your own, or remove the patch',
+    });
+  }
+  return violations;
+}
+
+const origins = { git: 'from git', file: 'from a file', bundled: 'inside another package’s tarball' } as const;
+
+/** Whether an alias slips another package under a name that a root owns or that a rule is about. */
+function hidesName(policy: Policy, alias: string, name: string, version: string): boolean {
+  return (
+    isPrivateName(policy, alias) ||
+    policy.rules.some(({ match }) => matchesName(match, alias, undefined) && !matchesName(match, name, version))
+  );
+}
+
+/** An owned name and an enforced rule stop the installation; for names that nobody mentions it is noMatch that says. */
+function isError(policy: Policy, name: string, version: string): boolean {
+  const rules = policy.rules.filter(({ match }) => matchesName(match, name, version));
+  if (isPrivateName(policy, name) || rules.some(({ mode }) => mode === 'enforce')) return true;
+  return rules.length === 0 && policy.noMatch === 'deny';
+}

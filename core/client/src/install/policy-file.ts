@@ -1,0 +1,58 @@
+import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { fromUtf8, SignetError } from '@signet/primitives/formats';
+import { type Policy, parsePolicy } from '../policy/index.ts';
+import { TrustRoots } from './trust-roots.ts';
+
+/** What a policy file is called beside package.json. */
+export const policyFileName = 'trust-policy.yaml';
+
+/** A policy and the trust roots it names. */
+export interface LoadedPolicy {
+  readonly policy: Policy;
+  readonly trustRoots: TrustRoots;
+}
+
+/**
+ * Reads a policy file. Without one nothing says who may publish what, and an installation that checks nothing must not look like one that
+ * did: a missing file is an error.
+ *
+ * @param shownAs names the file in messages
+ * @throws ERR_POLICY_MISSING, ERR_POLICY_INVALID, ERR_ENCODING, ERR_INPUT_TOO_LARGE
+ */
+export async function loadPolicy(path: string, shownAs: string = path): Promise<LoadedPolicy> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') {
+      throw new SignetError('ERR_POLICY_MISSING', `the policy ${shownAs} cannot be read`, { cause });
+    }
+    throw new SignetError(
+      'ERR_POLICY_MISSING',
+      `there is no ${shownAs}, so nothing says who may publish what.\n${example}`,
+      {
+        expected: shownAs,
+        cause,
+      },
+    );
+  }
+  const policy = parsePolicy(fromUtf8(bytes, shownAs), { path: shownAs });
+  return { policy, trustRoots: new TrustRoots(policy, dirname(path)) };
+}
+
+const example = `Write one beside package.json, for example:
+
+version: 1
+trustRoots:
+  acme:
+    file: ./trust/trusted_root.json      # from the operator of your registry
+    packages: ['@acme/*']                # the names this root owns
+publishers:
+  maintainers:
+    oidc: { issuer: https://login.acme.example, san: [alice@acme.example] }
+rules:
+  - id: acme-is-signed
+    match: ['@acme/*']
+    require: [ { signature: { by: [maintainers] } } ]
+`;
