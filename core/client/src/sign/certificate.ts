@@ -2,6 +2,7 @@ import {
   Certificate,
   equalBytes,
   parsePem,
+  redact,
   SignetError,
   toBase64,
   toPem,
@@ -93,12 +94,9 @@ async function post(
     return jsonObject(body, 'the answer of the certificate authority', 'ERR_CA_RESPONSE');
   } catch (thrown) {
     if (!(thrown instanceof HttpStatusError) || thrown.status >= 500) throw thrown;
-    // The cause would be printed too, and an authority may quote the token in what it says.
-    const said = saying(thrown.body).replaceAll(token.reveal(), '[token]');
-    throw new SignetError(
-      'ERR_CA_REFUSED',
-      `the certificate authority refuses (status ${thrown.status}): ${said}${reasons(thrown.body)}`,
-    );
+    // Without cause, which would be printed too: an authority may quote the token in what it says.
+    const said = redact(`${saying(thrown.body)}${reasons(thrown.body)}`, [token.reveal()]);
+    throw new SignetError('ERR_CA_REFUSED', `the certificate authority refuses (status ${thrown.status}): ${said}`);
   }
 }
 

@@ -39,6 +39,8 @@ export interface SigningOptions {
   readonly trust: TrustMaterial;
   /** Algorithm of the ephemeral key. Default ECDSA P-256 with SHA-256. */
   readonly keyDetails?: KeyDetails;
+  /** A key to certify and sign with instead of an ephemeral one, for example in a device. */
+  readonly signer?: Signer;
   /** Called before each step that may take time. */
   readonly onStep?: ((step: SigningStep) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -74,7 +76,7 @@ export class SigningSession {
   static async open(options: SigningOptions): Promise<SigningSession> {
     const { services, trust, identityToken, onStep } = options;
     const token = typeof identityToken === 'string' ? IdentityToken.parse(identityToken) : identityToken;
-    const signer = generateSigner(options.keyDetails ?? 'PKIX_ECDSA_P256_SHA_256');
+    const signer = options.signer ?? generateSigner(options.keyDetails ?? 'PKIX_ECDSA_P256_SHA_256');
     onStep?.('certificate');
     const issued = await requestCertificate({ caUrl: services.caUrl, token, signer, trust, http: httpOf(options) });
     const { certificate } = issued;
