@@ -18,7 +18,7 @@ import { openCertificateLog } from '@signet/services/log';
 import { createTimestampChain, TimestampAuthority, tsaRoutes } from '@signet/services/tsa';
 import fastify, { type FastifyPluginAsync } from 'fastify';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { sendLoad } from './http-load.ts';
+import { sendLoad } from './authority-load.ts';
 
 const p256 = 'PKIX_ECDSA_P256_SHA_256';
 const p384 = 'PKIX_ECDSA_P384_SHA_384';
