@@ -168,6 +168,26 @@ describe("Rekor's v2 API", () => {
     assert.equal(again.json().inclusionProof.treeSize, '2');
   });
 
+  it('tells the good from the bad among many at once', async () => {
+    const requests = await Promise.all(
+      Array.from({ length: 60 }, async (_, i) => {
+        const request = await hashedRekord(`entry ${i}`, signer);
+        return i % 3 === 0 ? { ...request, digest: b64(sha('sha256', utf8('other'))) } : request;
+      }),
+    );
+    const answers = await Promise.all(requests.map((request) => post({ hashedRekordRequestV002: request })));
+    for (const [i, answer] of answers.entries()) {
+      if (i % 3 === 0) {
+        assert.equal(answer.statusCode, 400);
+        assert.match(answer.json().message, /does not verify/);
+      } else {
+        const body = verifyAnswer(answer);
+        assert.ok(body.kind === 'hashedrekord' && equalBytes(body.digest.value, sha('sha256', utf8(`entry ${i}`))));
+      }
+    }
+    assert.equal(log.size, 40n);
+  });
+
   describe('with the older request for envelopes', () => {
     const payloadType = 'application/vnd.in-toto+json';
     const payload = utf8('{"_type":"https://in-toto.io/Statement/v1"}');

@@ -3,13 +3,15 @@ import type { FastifyPluginAsync } from 'fastify';
 import { handleError, handleNotFound, sendError } from '../http/errors.ts';
 import { addTileRoutes } from '../http/tile-routes.ts';
 import type { TransparencyLog } from '../transparency-log.ts';
-import { verifyCreateEntryRequest } from './create-entry.ts';
+import { EntryVerifier } from './entry-verifier.ts';
 
 export interface RekorV2Options {
   /** Largest request in bytes; default 4 MiB, as upstream. */
   readonly maximumRequestSize?: number;
   /** Whether `dsseRequestV002` is taken, which Rekor v2 dropped and @sigstore/sign still sends; default true. */
   readonly dsse?: boolean;
+  /** Threads that verify signatures under load; default one for each processor, 0 for none. */
+  readonly workers?: number;
 }
 
 const proofIndex = /^(0|[1-9][0-9]{0,14})$/;
@@ -23,6 +25,11 @@ export function rekorV2Routes(log: TransparencyLog, options: RekorV2Options = {}
   const dsse = options.dsse ?? true;
 
   return async (app) => {
+    const verifier = new EntryVerifier({
+      dsse,
+      ...(options.workers === undefined ? {} : { workers: options.workers }),
+    });
+    app.addHook('onClose', () => verifier.close());
     // The gateway reads JSON whatever the type says, and strictly: JSON.parse alone would hide a repeated key.
     app.removeAllContentTypeParsers();
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
@@ -35,7 +42,7 @@ export function rekorV2Routes(log: TransparencyLog, options: RekorV2Options = {}
 
     app.post('/api/v2/log/entries', { bodyLimit }, async (request, reply) => {
       const body = Buffer.isBuffer(request.body) ? request.body : new Uint8Array();
-      const { kind, version, canonicalizedBody } = verifyCreateEntryRequest(body, { dsse });
+      const { kind, version, canonicalizedBody } = await verifier.verify(body);
       const logged = await log.append(canonicalizedBody);
       const { index, treeSize, rootHash, hashes, checkpoint } = logged;
       const entry = {

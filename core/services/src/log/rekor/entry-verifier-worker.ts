@@ -1,0 +1,18 @@
+import { parentPort } from 'node:worker_threads';
+import { SignetError } from '@signet/primitives/formats';
+import { verifyCreateEntryRequest } from './create-entry.ts';
+import type { VerificationAnswer, VerificationTask } from './entry-verifier.ts';
+
+parentPort?.on('message', ({ id, bodies, dsse }: VerificationTask) => {
+  const results = bodies.map((body) => {
+    try {
+      return verifyCreateEntryRequest(body, { dsse });
+    } catch (error) {
+      // Classes don't survive the way between threads; code and message do.
+      const message = error instanceof Error ? error.message : String(error);
+      return { code: error instanceof SignetError ? error.code : undefined, message };
+    }
+  });
+  const answer: VerificationAnswer = { id, results };
+  parentPort?.postMessage(answer);
+});
