@@ -2,6 +2,7 @@
 const benchmarks: Readonly<Record<string, () => Promise<{ bench: () => Promise<void> }>>> = {
   ca: () => import('./ca.ts'),
   verify: () => import('./verify.ts'),
+  log: () => import('./log.ts'),
 };
 
 const name = process.argv[2] ?? '';
