@@ -15,19 +15,28 @@ export interface PackageRegistry {
   readonly handler: RequestListener;
 }
 
-/**
- * Starts Verdaccio inside this process, without a port of its own.
- *
- * @throws ERR_PLUGIN_INACTIVE when Verdaccio came up without the plugin, which it does when it cannot load one;
- *   ERR_PLUGIN_CONFIG when the plugin refuses its configuration
- */
+/** Starts the instance's Verdaccio inside this process, without a port of its own. @throws as {@link embedVerdaccio} */
 export async function startPackageRegistry(
   configuration: InstanceConfiguration,
   layout: InstanceLayout,
 ): Promise<PackageRegistry> {
   await makeDirectory(layout.registry.directory);
   await makeDirectory(layout.registry.storage);
-  const server: Server = await runServer(verdaccioConfiguration(configuration, layout));
+  return embedVerdaccio(verdaccioConfiguration(configuration, layout), configuration.publicUrl);
+}
+
+/**
+ * Starts Verdaccio with the plugin, or not at all.
+ *
+ * @param publicUrl where clients find it
+ * @throws ERR_PLUGIN_INACTIVE when Verdaccio came up without the plugin, which it does when it cannot find one;
+ *   ERR_PLUGIN_CONFIG when the plugin refuses its configuration
+ */
+export async function embedVerdaccio(
+  configuration: VerdaccioConfiguration,
+  publicUrl: string,
+): Promise<PackageRegistry> {
+  const server: Server = await runServer(configuration);
   const [application] = server.listeners('request') as [RequestListener & { locals?: Record<string, unknown> }];
   if (application?.locals?.signet === undefined) {
     throw new SignetError(
@@ -35,7 +44,7 @@ export async function startPackageRegistry(
       'Verdaccio started without its plugin verdaccio-signet, so it would take unsigned packages; it was not put into service',
     );
   }
-  return { handler: withPublicUrl(configuration.publicUrl, application) };
+  return { handler: withPublicUrl(publicUrl, application) };
 }
 
 /** Verdaccio's configuration for an instance. Owned names never reach an uplink; all others cannot be published. */

@@ -18,7 +18,7 @@ export interface PluginConfiguration {
   };
 }
 
-const known = new Set(['names', 'trustedRoot', 'policy', 'limits', 'enabled']);
+const known = new Set(['names', 'trustedRoot', 'policy', 'limits']);
 
 /**
  * Checks the plugin's section. Verdaccio 6 merges the whole application's configuration into what a plugin's constructor
