@@ -21,6 +21,7 @@ export class AuthorScene {
   readonly directory: string;
   readonly instance: RunningInstance;
   readonly trust: TrustMaterial;
+  #npmToken: Promise<string> | undefined;
 
   private constructor(directory: string, instance: RunningInstance, trust: TrustMaterial) {
     this.directory = directory;
@@ -77,7 +78,8 @@ export class AuthorScene {
 
   async npmrc(): Promise<string> {
     const { host, pathname } = new URL(this.registry);
-    const token = await createNpmToken(this.instance.instance, 'alice');
+    this.#npmToken ??= createNpmToken(this.instance.instance, 'alice');
+    const token = await this.#npmToken;
     return `registry=${this.registry}\n//${host}${pathname}:_authToken=${token}\n`;
   }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { inert, SignetError } from '@signet/primitives/formats';
 import { isObject, type JsonObject, textMember } from '../http/index.ts';
-import { readTarballManifest } from '../npm/index.ts';
+import { isExactVersion, isPackageName, readTarballManifest } from '../npm/index.ts';
 import type { NpmConfiguration } from './npm-configuration.ts';
 
 /** A package in the one form in which it is signed and published. */
@@ -43,6 +43,14 @@ async function packFolder(folder: string, configuration: NpmConfiguration): Prom
       'ERR_PACKAGE_PRIVATE',
       `${inert(declared.name ?? folder)} is marked private in package.json; remove that to publish it`,
     );
+  }
+  // Before any script runs; what was packed is read again afterwards.
+  const { name, version } = declared;
+  if (typeof name !== 'string' || !isPackageName(name) || typeof version !== 'string' || !isExactVersion(version)) {
+    throw new SignetError('ERR_PACKAGE', 'package.json needs a name that npm accepts and an exact version', {
+      expected: 'for example @scope/name and 1.2.3',
+      found: inert(`${String(name)} and ${String(version)}`),
+    });
   }
   await runLifecycleScript('prepublishOnly', folder, declared, configuration);
   let tarball: Buffer;

@@ -26,8 +26,8 @@ export interface PublishJob {
  * read back and compared. A version that turns out to be there with our bytes counts as published: an earlier attempt got
  * through and its answer was lost.
  *
- * @throws ERR_INTEGRITY_MISMATCH when the tarball is not the one that was signed, what the registry's refusal becomes, and
- * ERR_READ_BACK
+ * @throws ERR_INTEGRITY_MISMATCH when the tarball is not the one that was signed or the registry then serves another, what
+ * the registry's refusal becomes, and ERR_READ_BACK
  */
 export async function finishPublish(
   job: PublishJob,
@@ -67,7 +67,7 @@ export async function finishPublish(
 }
 
 /** Milliseconds to wait before looking again: registries behind caches show a new version a little later. */
-const patience = [0, 200, 500, 1000, 2000, 4000];
+const patience = [0, 200, 500, 1000, 2000];
 
 async function readBack(job: PublishJob, registry: RegistryClient): Promise<void> {
   let difference: SignetError | undefined;
@@ -75,6 +75,8 @@ async function readBack(job: PublishJob, registry: RegistryClient): Promise<void
     await new Promise((resolve) => setTimeout(resolve, wait));
     difference = await compare(job, registry);
     if (difference === undefined) return;
+    // Other bytes under our version will not turn into ours.
+    if (difference.code === 'ERR_INTEGRITY_MISMATCH') break;
   }
   throw difference ?? new SignetError('ERR_READ_BACK', 'the registry does not show the version');
 }
@@ -83,15 +85,19 @@ async function readBack(job: PublishJob, registry: RegistryClient): Promise<void
 async function compare(job: PublishJob, registry: RegistryClient): Promise<SignetError | undefined> {
   const label = `${job.name}@${job.version}`;
   const { integrities } = await registry.versions();
-  if (integrities.get(job.version) !== job.integrity) {
+  const found = integrities.get(job.version);
+  if (found !== undefined && found !== job.integrity) {
     return new SignetError(
-      'ERR_READ_BACK',
-      `${registry.url} does not serve ${label} with the bytes that were published`,
+      'ERR_INTEGRITY_MISMATCH',
+      `${registry.url} serves ${label} with other bytes than were published`,
       {
         expected: job.integrity,
-        found: integrities.has(job.version) ? (integrities.get(job.version) ?? 'no integrity') : 'no such version',
+        found,
       },
     );
+  }
+  if (found === undefined) {
+    return new SignetError('ERR_READ_BACK', `${registry.url} does not show ${label} after it was published`);
   }
   const document = await registry.attestations(job.version);
   const served = Array.isArray(document?.attestations) ? document.attestations.filter(isObject) : [];
