@@ -7,7 +7,11 @@ export interface VerificationKey {
   readonly keyObject: KeyObject;
 }
 
-const cached = new WeakMap<PublicKeyInfo, VerificationKey>();
+/**
+ * Where a key is kept that was imported before. Not a WeakMap: with one entry for every certificate that comes by, the
+ * garbage collector spends more on the table than OpenSSL on importing the keys.
+ */
+const imported = Symbol('imported key');
 
 /**
  * Imports a public key. The same {@link PublicKeyInfo} value is imported once.
@@ -17,12 +21,12 @@ const cached = new WeakMap<PublicKeyInfo, VerificationKey>();
  */
 export function importPublicKey(key: Uint8Array | PublicKeyInfo): VerificationKey {
   const info = key instanceof Uint8Array ? parsePublicKeyInfo(key) : key;
-  const known = cached.get(info);
+  const known = (info as { [imported]?: VerificationKey })[imported];
   if (known !== undefined) return known;
   try {
     const keyObject = createPublicKey({ key: Buffer.from(info.spki), format: 'der', type: 'spki' });
     const verificationKey = { info, keyObject };
-    cached.set(info, verificationKey);
+    if (Object.isExtensible(info)) Object.defineProperty(info, imported, { value: verificationKey });
     return verificationKey;
   } catch (cause) {
     throw new SignetError('ERR_KEY_UNSUPPORTED', `public key: this Node cannot import it (${info.algorithm})`, {

@@ -94,23 +94,46 @@ export function parseBundle(input: unknown): Bundle {
   const timestampData = reader.optionalField(material, 'timestampVerificationData', path, timestampDataFields);
   const timestamps =
     timestampData === undefined ? [] : parseTimestamps(timestampData, `${path}.timestampVerificationData`);
-  const bundle: Bundle = {
+  return new ParsedBundle({
     mediaType,
     version,
     key: parseKeyMaterial(material, version, path),
     tlogEntries,
     timestamps,
     content: parseContent(object),
-  };
-  parsed.add(bundle);
-  return bundle;
+  });
 }
 
-const parsed = new WeakSet<object>();
+/**
+ * Carries the proof that it was parsed in a private field: JSON can imitate any shape, and a WeakSet of all bundles would
+ * cost the garbage collector more than parsing them.
+ */
+class ParsedBundle implements Bundle {
+  readonly #parsed = true;
+  readonly mediaType: string;
+  readonly version: BundleVersion;
+  readonly key: KeyMaterial;
+  readonly tlogEntries: readonly TransparencyLogEntry[];
+  readonly timestamps: readonly Uint8Array[];
+  readonly content: Bundle['content'];
 
-/** Whether `value` is a result of {@link parseBundle}. Its shape alone would not tell: JSON can imitate it. */
+  constructor(bundle: Bundle) {
+    this.mediaType = bundle.mediaType;
+    this.version = bundle.version;
+    this.key = bundle.key;
+    this.tlogEntries = bundle.tlogEntries;
+    this.timestamps = bundle.timestamps;
+    this.content = bundle.content;
+  }
+
+  static is(value: object): value is ParsedBundle {
+    return #parsed in value && value.#parsed;
+  }
+}
+
+/** Whether `value` is a result of {@link parseBundle}. */
 export function isBundle(value: unknown): value is Bundle {
-  return typeof value === 'object' && value !== null && parsed.has(value);
+  return typeof value === 'object' && value !== null && ParsedBundle.is(value);
 }
 
 function checkEntry(entry: TransparencyLogEntry, version: BundleVersion, path: string): void {

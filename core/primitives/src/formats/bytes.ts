@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import { SignetError } from './errors.ts';
 
 const encoder = new TextEncoder();
@@ -35,11 +36,23 @@ export function toBase64(bytes: Uint8Array): string {
  */
 export function fromBase64(text: string, what = 'value'): Uint8Array {
   const bytes = Buffer.from(text, 'base64');
-  // Node's decoder skips what it does not know; encoding again shows whether it had to.
-  if (bytes.toString('base64') !== text) {
+  if (!isCanonicalBase64(text, bytes.length)) {
     throw new SignetError('ERR_ENCODING', `${what} is not canonical padded base64 (RFC 4648 §4)`);
   }
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/**
+ * Node's decoder skips characters that it does not know and stops at the first padding, so the number of bytes tells
+ * whether it did. What it takes besides are the two letters of base64url and bits that the last letter has too many.
+ */
+function isCanonicalBase64(text: string, decodedLength: number): boolean {
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
+  if (text.length % 4 !== 0 || decodedLength !== (text.length / 4) * 3 - padding) return false;
+  if (text.includes('-') || text.includes('_')) return false;
+  if (padding === 0) return true;
+  const last = text.charAt(text.length - 1 - padding);
+  return padding === 2 ? 'AQgw'.includes(last) : 'AEIMQUYcgkosw048'.includes(last);
 }
 
 /** UTF-8 bytes of `text`. */
@@ -53,6 +66,8 @@ export function utf8(text: string): Uint8Array {
  * @throws ERR_ENCODING when the bytes are not UTF-8
  */
 export function fromUtf8(bytes: Uint8Array, what = 'value'): string {
+  // Nearly everything is ASCII, which needs no decoder.
+  if (isAscii(bytes)) return view(bytes).toString('latin1');
   try {
     return decoder.decode(bytes);
   } catch (cause) {

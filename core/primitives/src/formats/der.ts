@@ -248,8 +248,24 @@ export function parseDer(bytes: Uint8Array, what = 'value'): DerNode {
   return node;
 }
 
+/** The few identifiers of this field come by in every certificate; bounded, because hostile ones do too. */
+const knownOids = new Map<string, string>();
+const maximumKnownOids = 1024;
+
 /** Reads the contents octets of an OBJECT IDENTIFIER. */
 export function decodeOid(content: Uint8Array, what = 'object identifier'): string {
+  if (content.length > 32) return decodeArcs(content, what);
+  const octets = Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString('latin1');
+  let dotted = knownOids.get(octets);
+  if (dotted === undefined) {
+    dotted = decodeArcs(content, what);
+    if (knownOids.size >= maximumKnownOids) knownOids.clear();
+    knownOids.set(octets, dotted);
+  }
+  return dotted;
+}
+
+function decodeArcs(content: Uint8Array, what: string): string {
   if (content.length === 0 || content.length > maximumOidBytes || (content.at(-1) ?? 0) >= 0x80) {
     throw malformed(what, 'an OBJECT IDENTIFIER is malformed');
   }

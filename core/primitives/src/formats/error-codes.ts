@@ -136,7 +136,8 @@ export const errorCodes = {
   ERR_EVIDENCE_INVALID: 'Evidence is present for a package and does not verify.',
   ERR_INSTALLED_TREE: 'What npm installed differs from what was verified.',
   // Trust material
-  ERR_TRUST_MATERIAL: 'A trusted root cannot be used: a key or certificate chain in it is malformed or contradicts itself.',
+  ERR_TRUST_MATERIAL:
+    'A trusted root cannot be used: a key or certificate chain in it is malformed or contradicts itself.',
   ERR_TRUST_FILE: 'A file with a trusted root cannot be read.',
   // Verification of a bundle
   ERR_SIGNATURE: 'The signature over the artifact or envelope does not verify with the signer key.',
@@ -155,7 +156,8 @@ export const errorCodes = {
   ERR_SCT_MISSING: 'The signing certificate carries too few timestamps of trusted certificate transparency logs.',
   ERR_SCT_INVALID: 'A signed certificate timestamp does not verify.',
   ERR_TIMESTAMP_MISSING: 'Too few trusted clocks vouch for the time of the signature.',
-  ERR_TIMESTAMP_UNTRUSTED: 'A timestamp comes from an authority that the trusted root does not name, or not for that time.',
+  ERR_TIMESTAMP_UNTRUSTED:
+    'A timestamp comes from an authority that the trusted root does not name, or not for that time.',
   ERR_TIMESTAMP_INVALID: 'A timestamp does not verify, or is over another signature.',
   ERR_LOG_MISSING: 'Too few trusted transparency logs hold the signature.',
   ERR_LOG_UNTRUSTED: 'A log entry comes from a log that the trusted root does not name, or not for that time.',

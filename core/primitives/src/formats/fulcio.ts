@@ -47,6 +47,10 @@ export function fulcioClaimOid(name: FulcioClaimName): string {
   return `${oids.fulcio}.${fulcioClaimArcs[name]}`;
 }
 
+const claimsByOid: ReadonlyMap<string, FulcioClaimName> = new Map(
+  fulcioClaimNames.map((name) => [fulcioClaimOid(name), name]),
+);
+
 /** Arcs 1 to 6 hold the text itself, later ones a DER UTF8String (docs/oid-info.md). */
 function isRaw(name: FulcioClaimName): boolean {
   return fulcioClaimArcs[name] <= 6;
@@ -59,15 +63,16 @@ function isRaw(name: FulcioClaimName): boolean {
  */
 export function fulcioClaims(certificate: Certificate): FulcioClaims {
   const claims: { [Name in FulcioClaimName]?: string } = {};
-  for (const name of fulcioClaimNames) {
-    const extension = certificate.extensions.get(fulcioClaimOid(name));
-    if (extension === undefined) continue;
+  for (const { oid, value } of certificate.extensions.values()) {
+    const name = claimsByOid.get(oid);
+    if (name === undefined) continue;
     try {
-      claims[name] = isRaw(name)
-        ? fromUtf8(extension.value, name)
-        : fromUtf8(parseDer(extension.value, name).expect(tags.utf8String).content, name);
+      const text = isRaw(name) ? value : parseDer(value, name).expect(tags.utf8String).content;
+      claims[name] = fromUtf8(text, name);
     } catch (cause) {
-      throw new SignetError('ERR_CERT_FORMAT', `certificate: claim ${name} is not encoded as its OID demands`, { cause });
+      throw new SignetError('ERR_CERT_FORMAT', `certificate: claim ${name} is not encoded as its OID demands`, {
+        cause,
+      });
     }
   }
   return claims;

@@ -285,8 +285,15 @@ function checkDigest(digest: EntryDigest, path: string): EntryDigest {
   return digest;
 }
 
+/** One PEM block as Rekor writes it, without anything around it. */
+const plainCertificate = /^-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=\n]+)\n-----END CERTIFICATE-----\n?$/;
+
 function readPemVerifier(pem: Uint8Array, path: string): EntryVerifier {
   const text = fromUtf8(pem, path);
+  const plain = plainCertificate.exec(text)?.[1];
+  if (plain !== undefined) {
+    return { kind: 'certificate', bytes: reader.bytesValue(plain.replaceAll('\n', ''), path) };
+  }
   let blocks: ReturnType<typeof parsePem>;
   try {
     blocks = parsePem(text, path);

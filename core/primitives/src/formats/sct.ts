@@ -38,14 +38,14 @@ function malformed(problem: string): SignetError {
 }
 
 /** Big-endian number of `width` bytes. */
-function uint(value: number | bigint, width: number): Uint8Array {
+function uint(value: number, width: number): Uint8Array {
   const bytes = new Uint8Array(width);
-  let rest = BigInt(value);
+  let rest = value;
   for (let index = width - 1; index >= 0; index--) {
-    bytes[index] = Number(rest & 0xffn);
-    rest >>= 8n;
+    bytes[index] = rest % 256;
+    rest = Math.floor(rest / 256);
   }
-  if (rest !== 0n) throw malformed(`a value does not fit into ${width} bytes`);
+  if (rest !== 0) throw malformed(`a value does not fit into ${width} bytes`);
   return bytes;
 }
 
@@ -139,7 +139,10 @@ export function sctListExtension(scts: readonly SignedCertificateTimestamp[]): U
  *
  * @param sct its time and extensions are part of it
  */
-export function sctSignedData(sct: Pick<SignedCertificateTimestamp, 'timestamp' | 'extensions'>, entry: SctEntry): Uint8Array {
+export function sctSignedData(
+  sct: Pick<SignedCertificateTimestamp, 'timestamp' | 'extensions'>,
+  entry: SctEntry,
+): Uint8Array {
   return concat(
     uint(0, 1),
     uint(0, 1),

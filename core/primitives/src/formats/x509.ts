@@ -175,7 +175,10 @@ export class Certificate {
 
   /** The keyIdentifier field of AuthorityKeyIdentifier, when it is there. */
   get authorityKeyId(): Uint8Array | undefined {
-    return this.#read(oids.authorityKeyIdentifier, (node) => node.sequence().find((part) => part.tag === 0x80)?.content);
+    return this.#read(
+      oids.authorityKeyIdentifier,
+      (node) => node.sequence().find((part) => part.tag === 0x80)?.content,
+    );
   }
 
   get subjectAlternativeNames(): readonly GeneralName[] {
@@ -188,13 +191,22 @@ export class Certificate {
    * @param oid dotted; when the certificate does not have it the TBS is returned as it is
    */
   tbsWithoutExtension(oid: string): Uint8Array {
-    if (!this.extensions.has(oid)) return this.tbs;
-    const parts = this.#tbsParts.map((part) => {
-      if (part.tag !== 0xa3) return part.bytes;
-      const kept = part.children()[0]?.sequence().filter((extension) => extension.sequence()[0]?.oid() !== oid) ?? [];
-      return kept.length === 0 ? new Uint8Array() : der.context(3, der.sequence(...kept.map(({ bytes }) => bytes)));
-    });
-    return der.sequence(...parts);
+    // Extensions are the last field (RFC 5280 §4.1), so everything before them is one range, and so is what is kept.
+    const field = this.#tbsParts.at(-1);
+    const list = field?.tag === 0xa3 ? field.children()[0] : undefined;
+    const removed = list?.sequence().find((extension) => extension.sequence()[0]?.oid() === oid)?.bytes;
+    const first = this.#tbsParts[0]?.bytes;
+    if (field === undefined || list === undefined || removed === undefined || first === undefined) return this.tbs;
+    const kept = list.content;
+    const start = removed.byteOffset - kept.byteOffset;
+    const [before, after] = [kept.subarray(0, start), kept.subarray(start + removed.length)];
+    const others = this.tbs.subarray(
+      first.byteOffset - this.tbs.byteOffset,
+      field.bytes.byteOffset - this.tbs.byteOffset,
+    );
+    return removed.length === kept.length
+      ? der.sequence(others)
+      : der.sequence(others, der.context(3, der.sequence(before, after)));
   }
 
   #read<Value>(oid: string, read: (node: DerNode) => Value): Value | undefined {
@@ -214,7 +226,8 @@ function readExtensions(tail: readonly DerNode[]): ReadonlyMap<string, Certifica
   let last = 0xa0;
   for (const part of tail) {
     // [1] and [2] are the unique identifiers, which RFC 5280 §4.1.2.8 forbids to conforming authorities.
-    if (part.tag !== 0xa3 && part.tag !== 0x81 && part.tag !== 0x82) throw malformed('TBSCertificate has unknown fields');
+    if (part.tag !== 0xa3 && part.tag !== 0x81 && part.tag !== 0x82)
+      throw malformed('TBSCertificate has unknown fields');
     if ((part.tag & 0x1f) <= (last & 0x1f)) throw malformed('fields of TBSCertificate are out of order');
     last = part.tag;
     if (part.tag !== 0xa3) continue;
