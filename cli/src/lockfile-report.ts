@@ -13,10 +13,14 @@ export const verdictExitCodes = {
   unreachable: exitCodes.network,
 } as const;
 
-/** Tells a person what was found: each package with who signed it, then what is wrong, then a summary. */
-export function tellReport(report: LockfileReport, context: CommandContext): void {
+/**
+ * Tells a person what was found: each package with who signed it, then what is wrong, then a summary.
+ *
+ * @param tell takes the lines about verified packages: data for a command that only verifies, a note for one that goes on
+ */
+export function tellReport(report: LockfileReport, context: CommandContext, tell: (line: string) => void): void {
   for (const judged of report.judged) {
-    if (judged.decision.allowed) for (const line of packageLines(judged, context.colour)) context.note(line);
+    if (judged.decision.allowed) for (const line of packageLines(judged, context.colour)) tell(line);
   }
   // Packages that nobody makes rules for are many; they are counted below unless they stop the installation.
   const told = report.violations.filter(({ code, severity }) => code !== 'TP101' || severity === 'error');

@@ -72,7 +72,7 @@ export const command: Command = {
       request: { signal: context.signal },
     });
     const verdict = install.verdictOf(report);
-    if (!context.json) tellReport(report, context);
+    if (!context.json) tellReport(report, context, context.note);
     if (verdict !== 'allowed') {
       if (context.json) context.printJson(reportDocument(report, verdict));
       context.stderr.write('signet: npm was not run and nothing was installed\n');

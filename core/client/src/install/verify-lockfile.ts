@@ -1,23 +1,19 @@
 import { SignetError } from '@signet/primitives/formats';
-import { type ExaminedDocument, examineAttestationDocument, type LockedPackage } from '../npm/index.ts';
-import { concernsPackage, evaluatePolicy, type InvalidEvidence, ownersOf, type Violation } from '../policy/index.ts';
-import { type EvidenceRequest, fetchAttestations } from './evidence.ts';
+import type { LockedPackage } from '../npm/index.ts';
+import { concernsPackage, evaluatePolicy, type Violation } from '../policy/index.ts';
+import { type JudgeOptions, judgePackage, type PackageToJudge } from './judge-package.ts';
 import { type ProjectLockfile, readProjectLockfile } from './lockfile.ts';
 import { lockfileViolations } from './lockfile-violations.ts';
 import type { LoadedPolicy } from './policy-file.ts';
 import { mapConcurrently } from './pool.ts';
-import type { Registry } from './registry.ts';
-import type { JudgedPackage, LockfileReport } from './report.ts';
+import type { LockfileReport } from './report.ts';
 
-export interface VerifyLockfileOptions extends LoadedPolicy {
+export interface VerifyLockfileOptions extends JudgeOptions {
   /** The folder of the lockfile, unless that was read already. */
   readonly projectDirectory: string;
   readonly lockfile?: ProjectLockfile;
-  /** The registry to ask about a package. */
-  readonly registryFor: (name: string) => Registry;
   /** Open no connection: packages that need evidence are then an error. */
   readonly offline?: boolean;
-  readonly request?: EvidenceRequest;
   /** Called after each package that was judged. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -25,12 +21,7 @@ export interface VerifyLockfileOptions extends LoadedPolicy {
 /** Requests at once; more do not make one registry faster. */
 const concurrency = 16;
 
-interface Candidate {
-  readonly name: string;
-  readonly version: string;
-  readonly integrity: string;
-  readonly locations: string[];
-}
+type Candidate = PackageToJudge & { readonly integrity: string; readonly locations: string[] };
 
 /**
  * Judges everything a lockfile lets npm install: for each package that the policy concerns, fetches the attestations, verifies them
@@ -53,7 +44,7 @@ export async function verifyLockfile(options: VerifyLockfileOptions): Promise<Lo
   const failures: LockfileReport['failures'][number][] = [];
   let done = 0;
   const judged = await mapConcurrently(candidates, concurrency, async (candidate) => {
-    const result = await judge(options, candidate).catch((error: unknown) => {
+    const result = await judgePackage(options, candidate).catch((error: unknown) => {
       if (!(error instanceof SignetError) || error.code.startsWith('ERR_TRUST')) throw error;
       options.request?.signal?.throwIfAborted();
       failures.push({ package: `${candidate.name}@${candidate.version}`, error });
@@ -101,56 +92,4 @@ function sort(
     }
   }
   return { candidates: [...candidates.values()], unmatched: unmatched.size, local };
-}
-
-async function judge(options: VerifyLockfileOptions, candidate: Candidate): Promise<JudgedPackage> {
-  const { policy, trustRoots } = options;
-  const { name, version, integrity } = candidate;
-  const [owner, second] = ownersOf(policy, name);
-  // Loaded first: without trust there is no use in asking.
-  const trust = owner === undefined || second !== undefined ? undefined : await trustRoots.load(owner.name);
-  const document = await fetchAttestations(name, version, options.registryFor(name), options.request);
-  let examined: ExaminedDocument = { attestations: [], invalid: [], unjudged: 0 };
-  if (document !== undefined && trust !== undefined) {
-    examined = examine(document, { name, version, integrity, trust });
-    examined = { ...examined, invalid: await traceRoots(options, candidate, document, examined.invalid, trust.name) };
-  }
-  const { attestations, invalid } = examined;
-  const decision = evaluatePolicy(policy, { name, version, integrity, attestations, invalid });
-  return { name, version, integrity, locations: candidate.locations, decision, attestations };
-}
-
-/** A document that is none is evidence that does not hold. */
-function examine(document: unknown, subject: Parameters<typeof examineAttestationDocument>[1]): ExaminedDocument {
-  try {
-    return examineAttestationDocument(document, subject);
-  } catch (error) {
-    if (!(error instanceof SignetError)) throw error;
-    return { attestations: [], invalid: [{ error }], unjudged: 0 };
-  }
-}
-
-/** Finds out whether evidence that does not hold would hold under a root that does not own the name: a better word for the same no. */
-async function traceRoots(
-  { trustRoots }: LoadedPolicy,
-  { name, version, integrity }: Candidate,
-  document: unknown,
-  invalid: readonly InvalidEvidence[],
-  owner: string,
-): Promise<readonly InvalidEvidence[]> {
-  let traced = invalid;
-  for (const root of trustRoots.names) {
-    if (root === owner || traced.every(({ otherRoot }) => otherRoot !== undefined)) continue;
-    const trust = await trustRoots.load(root).catch(() => undefined);
-    if (trust === undefined) continue;
-    const types = examine(document, { name, version, integrity, trust }).attestations.map(
-      ({ predicateType }) => predicateType,
-    );
-    traced = traced.map((evidence) =>
-      evidence.predicateType !== undefined && types.includes(evidence.predicateType)
-        ? { ...evidence, otherRoot: root }
-        : evidence,
-    );
-  }
-  return traced;
 }

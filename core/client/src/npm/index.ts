@@ -1,7 +1,7 @@
 export * from './attestation.ts';
 export * from './create-publish-document.ts';
 export * from './integrity.ts';
-export type { JsonObject } from './json-value.ts';
+export { isJsonObject, type JsonObject, own } from './json-value.ts';
 export * from './package-lock.ts';
 export * from './package-name.ts';
 export * from './provenance.ts';
