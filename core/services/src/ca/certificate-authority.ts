@@ -4,7 +4,7 @@ import type { Signer } from '@signet/primitives/keys';
 import { readAuthorityChain } from './authority-chain.ts';
 import { IssuanceError } from './issuance-error.ts';
 import type { IssuerConfiguration } from './issuers.ts';
-import { type Leaf, layOutLeaf } from './leaf-certificate.ts';
+import { type Leaf, type LeafIssuer, layOutLeaf, leafIssuer } from './leaf-certificate.ts';
 import { checkSct, type PrecertificateLog } from './precertificate-log.ts';
 import { type Principal, principalOf } from './principal.ts';
 import { checkKeyPolicy, checkProofOfPossession, readPublicKey } from './requested-key.ts';
@@ -67,6 +67,7 @@ export class CertificateAuthority {
   readonly #options: CertificateAuthorityOptions;
   readonly #clock: () => Date;
   readonly #issuing: Certificate;
+  readonly #leafIssuer: LeafIssuer;
   readonly #issuerKeyHash: Uint8Array;
   readonly #logKey: VerificationKey | undefined;
   readonly #tokens: TokenVerifier;
@@ -78,6 +79,7 @@ export class CertificateAuthority {
     this.#clock = options.clock ?? (() => new Date());
     const [issuing] = readAuthorityChain(options.chain, options.signer, this.#clock());
     this.#issuing = issuing;
+    this.#leafIssuer = leafIssuer(issuing, options.signer);
     this.#issuerKeyHash = digest('sha256', issuing.publicKey.spki);
     this.#logKey = options.certificateLogKey === undefined ? undefined : importPublicKey(options.certificateLogKey);
     this.#tokens = new TokenVerifier(options.issuers, this.#clock);
@@ -137,8 +139,7 @@ export class CertificateAuthority {
         found: now.toISOString(),
       });
     }
-    const issuer = { certificate: this.#issuing, signer: this.#options.signer };
-    return layOutLeaf(issuer, { principal, publicKey: key.info, notBefore, notAfter });
+    return layOutLeaf(this.#leafIssuer, { principal, publicKey: key.info, notBefore, notAfter });
   }
 
   /** The log's promise comes first: a certificate that no log has seen never exists. */

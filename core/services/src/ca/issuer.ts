@@ -1,4 +1,5 @@
-import { parsePem } from '@signet/primitives/formats';
+import { createPublicKey, type JsonWebKey, X509Certificate } from 'node:crypto';
+import { parsePem, toPem } from '@signet/primitives/formats';
 import type { JSONWebKeySet } from 'jose';
 import { type ClaimRule, parseClaimRule } from './claim-rules.ts';
 import type { Section } from './configuration-section.ts';
@@ -198,9 +199,12 @@ function checkSpiffe(trustDomain: string | undefined, section: Section, meta: bo
 function parseCaCertificates(section: Section): string | undefined {
   const text = section.string('ca-cert');
   if (text === undefined) return undefined;
-  const blocks = parsePem(text, 'ca-cert');
-  if (blocks.length === 0 || blocks.some(({ label }) => label !== 'CERTIFICATE')) {
-    throw section.error('ca-cert', 'must be certificates in PEM');
+  try {
+    const blocks = parsePem(text, 'ca-cert');
+    if (blocks.length === 0) throw new Error('no PEM block');
+    for (const { label, bytes } of blocks) new X509Certificate(toPem(label, bytes));
+  } catch (cause) {
+    throw section.error('ca-cert', 'must be certificates in PEM', { cause });
   }
   return text;
 }
@@ -222,6 +226,13 @@ function parseStaticKeys(section: Section, meta: boolean): JSONWebKeySet | undef
   // A private key here would sit in a file that people copy about; a symmetric one could never verify a token.
   if (value.keys.some((key) => key.kty === 'oct' || key.d !== undefined)) {
     throw section.error('static-jwks', 'must hold public keys only');
+  }
+  for (const key of value.keys) {
+    try {
+      createPublicKey({ key: key as JsonWebKey, format: 'jwk' });
+    } catch (cause) {
+      throw section.error('static-jwks', `holds a key (kid ${key.kid ?? 'none'}) that is no public key`, { cause });
+    }
   }
   return value;
 }

@@ -15,10 +15,26 @@ import {
 import type { Signer } from '@signet/primitives/keys';
 import type { Principal, SubjectName } from './principal.ts';
 
-/** What every certificate of one issuing certificate has in common. */
+/** What all certificates of one issuing certificate have in common, encoded once. */
 export interface LeafIssuer {
-  readonly certificate: Certificate;
   readonly signer: Signer;
+  /** DER of AlgorithmIdentifier. */
+  readonly algorithm: Uint8Array;
+  /** DER of Name. */
+  readonly name: Uint8Array;
+  /** DER of Extension. */
+  readonly authorityKeyIdentifier: Uint8Array;
+}
+
+/** @throws ERR_KEY_UNSUPPORTED when certificates cannot be signed with the signer's algorithm */
+export function leafIssuer(certificate: Certificate, signer: Signer): LeafIssuer {
+  const keyId = certificate.subjectKeyId ?? keyIdentifier(certificate.publicKey);
+  return {
+    signer,
+    algorithm: signatureAlgorithmName(signer.keyDetails).identifier,
+    name: certificate.subject,
+    authorityKeyIdentifier: extension(oids.authorityKeyIdentifier, der.sequence(der.contextPrimitive(0, keyId))),
+  };
 }
 
 /** What one certificate is about. */
@@ -47,12 +63,11 @@ const extendedKeyUsage = extension(oids.extendedKeyUsage, der.sequence(der.oid(o
 
 /** Lays out a code signing certificate by the profile of Fulcio (sigstore/architecture-docs, fulcio-spec.md §7). */
 export function layOutLeaf(issuer: LeafIssuer, contents: LeafContents): Leaf {
-  const { identifier } = signatureAlgorithmName(issuer.signer.keyDetails);
   const head = concat(
     version3,
     der.integer(serialNumber()),
-    identifier,
-    issuer.certificate.subject,
+    issuer.algorithm,
+    issuer.name,
     der.sequence(der.time(contents.notBefore), der.time(contents.notAfter)),
     emptyName,
     contents.publicKey.spki,
@@ -61,14 +76,14 @@ export function layOutLeaf(issuer: LeafIssuer, contents: LeafContents): Leaf {
     keyUsage,
     extendedKeyUsage,
     extension(oids.subjectKeyIdentifier, der.octetString(keyIdentifier(contents.publicKey))),
-    extension(oids.authorityKeyIdentifier, der.sequence(der.contextPrimitive(0, issuerKeyIdentifier(issuer)))),
+    issuer.authorityKeyIdentifier,
     // The subject is empty, so the only name is critical (RFC 5280 §4.2.1.6).
     extension(oids.subjectAlternativeName, der.sequence(generalName(contents.principal.subject)), true),
     ...fulcioExtensions(contents.principal.claims),
   );
   const tbs = (...last: Uint8Array[]) => der.sequence(head, der.context(3, der.sequence(extensions, ...last)));
   const sign = async (toBeSigned: Uint8Array) =>
-    der.sequence(toBeSigned, identifier, der.bitString(await issuer.signer.sign(toBeSigned)));
+    der.sequence(toBeSigned, issuer.algorithm, der.bitString(await issuer.signer.sign(toBeSigned)));
   return {
     bareTbs: tbs(),
     precertificate: () => sign(tbs(poison)),
@@ -90,10 +105,6 @@ function serialNumber(): Uint8Array {
 /** SHA-1 of the key's BIT STRING (RFC 5280 §4.2.1.2, method 1); a name, not a security measure. */
 function keyIdentifier(key: PublicKeyInfo): Uint8Array {
   return digest('sha1', key.keyBytes);
-}
-
-function issuerKeyIdentifier({ certificate }: LeafIssuer): Uint8Array {
-  return certificate.subjectKeyId ?? keyIdentifier(certificate.publicKey);
 }
 
 function generalName({ type, value }: SubjectName): Uint8Array {

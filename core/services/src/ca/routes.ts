@@ -33,6 +33,7 @@ export function caRoutes(authority: CertificateAuthority): FastifyPluginAsync {
       reply.header('access-control-allow-origin', '*').header('x-request-id', requestId(request));
     });
 
+    const chain = authority.chain.map((bytes) => toPem('CERTIFICATE', bytes));
     app.post<{ Body: SigningCertificateJson }>(
       '/api/v2/signingCert',
       { bodyLimit, schema: { body: signingCertificateSchema } },
@@ -41,7 +42,7 @@ export function caRoutes(authority: CertificateAuthority): FastifyPluginAsync {
           readSigningCertificateRequest(request.body, request.headers.authorization),
         );
         logIssued(request, issued);
-        return { signedCertificateEmbeddedSct: { chain: { certificates: pemChain(issued) } } };
+        return { signedCertificateEmbeddedSct: { chain: { certificates: [leafPem(issued), ...chain] } } };
       },
     );
     app.post<{ Body: LegacySigningCertificateJson }>(
@@ -52,11 +53,13 @@ export function caRoutes(authority: CertificateAuthority): FastifyPluginAsync {
           readLegacySigningCertificateRequest(request.body, request.headers.authorization),
         );
         logIssued(request, issued);
-        return reply.code(201).type(pemChainType).send(pemChain(issued).join('').trimEnd());
+        return reply
+          .code(201)
+          .type(pemChainType)
+          .send([leafPem(issued), ...chain].join('').trimEnd());
       },
     );
 
-    const chain = authority.chain.map((bytes) => toPem('CERTIFICATE', bytes));
     app.get('/api/v2/trustBundle', async () => ({ chains: [{ certificates: chain }] }));
     app.get('/api/v1/rootCert', async (_request, reply) => reply.type(pemChainType).send(chain.join('').trimEnd()));
 
@@ -119,8 +122,8 @@ function logIssued(request: FastifyRequest, { principal }: IssuedCertificate): v
   request.log.info({ requestId: requestId(request), subject, issuer: claims.issuer }, 'certificate issued');
 }
 
-function pemChain({ certificate, chain }: IssuedCertificate): string[] {
-  return [certificate, ...chain].map((bytes) => toPem('CERTIFICATE', bytes));
+function leafPem({ certificate }: IssuedCertificate): string {
+  return toPem('CERTIFICATE', certificate);
 }
 
 /** OIDCIssuer of Fulcio's fulcio.proto. */

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { type Issuer, parseIssuers } from '@signet/services/ca';
 
+const publicJwk = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' });
 const github = 'https://token.actions.githubusercontent.com';
 
 /** The configuration of one issuer. */
@@ -142,7 +144,7 @@ ci-issuer-metadata:
         audiences: ['https://npm.example.com', 'sigstore'],
         'single-use-tokens': true,
         'clock-skew': '2m',
-        'static-jwks': { keys: [{ kty: 'EC', crv: 'P-256', x: 'x', y: 'y' }] },
+        'static-jwks': { keys: [publicJwk] },
       },
       github,
     );
@@ -236,6 +238,11 @@ ci-issuer-metadata:
     ['a rule with a rounded number', { type: 'email', 'required-claims': { id: 2 ** 70 } }, /in quotes/],
     ['a static key set without keys', { type: 'email', 'static-jwks': { keys: [] } }, /with keys/],
     ['a static key set with a secret', { type: 'email', 'static-jwks': { keys: [{ kty: 'oct', k: 'x' }] } }, /public/],
+    [
+      'a static key that is none',
+      { type: 'email', 'static-jwks': { keys: [{ ...publicJwk, x: 'x' }] } },
+      /no public key/,
+    ],
     ['a static private key', { type: 'email', 'static-jwks': { keys: [{ kty: 'EC', d: 'x' }] } }, /public/],
     ['a clock skew of an hour', { type: 'email', 'clock-skew': '60m' }, /five minutes/],
     ['a ca-cert that is none', { type: 'email', 'ca-cert': 'PEM' }, /certificates in PEM/],
