@@ -27,9 +27,11 @@ export const command: Command = {
     const { skipped } = file === undefined ? chooseSource(context.env) : { skipped: [] };
     for (const { source, reason } of skipped) context.note(`  not ${source}: ${reason}`);
     const ca = textOption(values, 'ca-url');
-    const { expectedAudience } = await import('@signet/client/sign');
     const audience =
-      textOption(values, 'audience') ?? (ca === undefined || context.offline ? 'sigstore' : await expectedAudience(ca));
+      textOption(values, 'audience') ??
+      (ca === undefined || context.offline
+        ? 'sigstore'
+        : await (await import('@signet/client/sign')).expectedAudience(ca));
     const { token, source } = await findToken({
       explicit: file === undefined ? undefined : { file, cwd: context.cwd },
       env: context.env,
