@@ -1,7 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 
-/** How an issuer's documents are fetched. */
+/** How a JSON document is fetched from another server. */
 export interface FetchJsonOptions {
   /** PEM of the authorities that vouch for the server, instead of the system's. */
   readonly caCertificates?: string;
@@ -11,14 +11,16 @@ export interface FetchJsonOptions {
   readonly timeoutMilliseconds?: number;
   /** Default 512 KiB. */
   readonly maxBytes?: number;
+  /** Posted as JSON; absent: the document is fetched by GET. */
+  readonly body?: unknown;
 }
 
 const defaultTimeoutMilliseconds = 5000;
 const defaultMaxBytes = 512 * 1024;
 
 /**
- * GETs a JSON document from an issuer. Nothing is followed: a redirect would let an issuer's host aim this server at
- * addresses that only it can reach (notes/ca.md P14). The deadline covers the body too, so that a server that trickles
+ * Fetches a JSON document. Nothing is followed: a redirect would let the other host aim this server at addresses that
+ * only it can reach (notes/ca.md P14). The deadline covers the body too, so that a server that trickles
  * cannot hold a request open.
  *
  * @throws Error in words for a log; the caller gives it a code
@@ -29,13 +31,15 @@ export async function fetchJson(url: string, options: FetchJsonOptions = {}): Pr
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const timeout = options.timeoutMilliseconds ?? defaultTimeoutMilliseconds;
   const deadline = AbortSignal.timeout(timeout);
+  const body = options.body === undefined ? undefined : Buffer.from(JSON.stringify(options.body));
   const request = client.request(target, {
-    method: 'GET',
+    method: body === undefined ? 'GET' : 'POST',
     signal: deadline,
     agent: false,
     headers: {
       accept: 'application/json',
       'user-agent': 'signet-ca',
+      ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': body.length }),
       ...(options.bearer === undefined ? {} : { authorization: `Bearer ${options.bearer}` }),
     },
     ...(options.caCertificates === undefined ? {} : { ca: options.caCertificates }),
@@ -65,7 +69,7 @@ export async function fetchJson(url: string, options: FetchJsonOptions = {}): Pr
     response.on('aborted', () => fail(new Error('the connection broke')));
     response.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
   });
-  request.end();
+  request.end(body);
   const text = await promise;
   try {
     return JSON.parse(text);

@@ -5,6 +5,7 @@ export type { Issuer, IssuerType } from './issuer.ts';
 export * from './issuers.ts';
 export * from './precertificate-log.ts';
 export type { Principal, SubjectName } from './principal.ts';
+export * from './remote-precertificate-log.ts';
 export * from './routes.ts';
 export type { VerifiedToken } from './token-verifier.ts';
 export * from './used-tokens.ts';
