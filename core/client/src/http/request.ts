@@ -72,7 +72,9 @@ export async function request(url: URL | string, options: ServiceRequest): Promi
       failure = thrown;
     }
     if (attempt >= policy.attempts || Date.now() + wait > deadline) throw failure;
-    await sleep(wait, undefined, { ...(options.signal ? { signal: options.signal } : {}) });
+    await sleep(wait, undefined, options.signal ? { signal: options.signal } : {}).catch((thrown: unknown) => {
+      throw options.signal?.reason ?? thrown;
+    });
   }
 }
 
@@ -131,9 +133,10 @@ async function attemptOnce(url: URL, options: ServiceRequest): Promise<ServiceRe
         `${options.service} (${place(url)}) did not answer within ${(options.timeout ?? 20_000) / 1000} s`,
       );
     }
-    throw new SignetError('ERR_NETWORK', `${options.service} (${place(url)}) cannot be reached: ${reason(thrown)}`, {
-      cause: thrown,
-    });
+    throw new SignetError(
+      'ERR_NETWORK',
+      `${options.service} (${place(url)}) cannot be reached: ${redact(reason(thrown))}`,
+    );
   }
 }
 
@@ -145,6 +148,11 @@ function checkUrl(url: URL | string, service: string): URL {
   if (target.protocol !== 'https:' && target.protocol !== 'http:') {
     throw new SignetError('ERR_SERVICES', `the URL of ${service} is neither http nor https`, {
       found: target.protocol,
+    });
+  }
+  if (target.username !== '' || target.password !== '') {
+    throw new SignetError('ERR_SERVICES', `the URL of ${service} carries a password; URLs are logged and shown`, {
+      expected: `${target.origin}${target.pathname}`,
     });
   }
   return target;
