@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { type PublicKeyInfo, parsePublicKeyInfo, SignetError } from '../formats/index.ts';
+import { type PublicKeyInfo, parsePublicKeyInfo, SignetError, toPem } from '../formats/index.ts';
 
 /** A public key ready for checking signatures. */
 export interface VerificationKey {
@@ -24,7 +24,8 @@ export function importPublicKey(key: Uint8Array | PublicKeyInfo): VerificationKe
   const known = (info as { [imported]?: VerificationKey })[imported];
   if (known !== undefined) return known;
   try {
-    const keyObject = createPublicKey({ key: Buffer.from(info.spki), format: 'der', type: 'spki' });
+    // As PEM text: for an object Node first throws and catches an error for each of its own kinds of key.
+    const keyObject = createPublicKey(toPem('PUBLIC KEY', info.spki));
     const verificationKey = { info, keyObject };
     if (Object.isExtensible(info)) Object.defineProperty(info, imported, { value: verificationKey });
     return verificationKey;
