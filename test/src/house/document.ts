@@ -34,8 +34,19 @@ export function readBlocks(document: string): Block[] {
 const prelude = `set -euo pipefail
 servers=()
 block="the beginning"
-alive() {
-  for server in "\${servers[@]}"; do kill -0 "$server"; done
+answers() {
+  local status=''
+  exec 3<> "/dev/tcp/127.0.0.1/$1" || return 1
+  printf 'GET /-/ping HTTP/1.0\\r\\n\\r\\n' >&3
+  read -r status <&3 || true
+  exec 3>&-
+  [[ $status == *' 200 '* ]]
+}
+await_answer() {
+  until (answers "$1") 2> /dev/null; do
+    for server in "\${servers[@]}"; do kill -0 "$server"; done
+    sleep 0.1
+  done
 }
 finish() {
   code=$?
@@ -49,10 +60,10 @@ trap finish EXIT
 /**
  * One bash script that does the blocks in order and stops at the first command that fails, naming its block on standard error.
  *
- * @param ports ports that the servers of the document listen on, all of which must answer before the next block begins
+ * @param ports where the servers of the document listen; each must answer npm's ping before the next block begins
  */
 export function scriptOf(blocks: readonly Block[], ports: readonly number[]): string {
-  const answering = ports.map((port) => `until (exec 3<>/dev/tcp/127.0.0.1/${port}) 2>&-; do alive; sleep 0.1; done\n`);
+  const answering = ports.map((port) => `await_answer ${port}\n`);
   const parts = blocks.map(({ kind, name, text, line }) => {
     const begin = `block="the block at line ${line}"\n`;
     if (kind === 'file') return `${begin}cat > ${name} <<'END_OF_THE_FILE'\n${text}END_OF_THE_FILE\n`;

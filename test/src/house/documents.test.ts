@@ -22,7 +22,10 @@ function freePort(): Promise<number> {
   });
 }
 
-/** Does what the document says, with an empty home, from the root of the repository. */
+/**
+ * Does what the document says, with an empty home, from the root of the repository. The README says itself where the command
+ * `signet` is; the other pages have it on the path.
+ */
 async function follow(document: string): Promise<void> {
   const text = await readFile(path.join(root, document), 'utf8');
   const port = await freePort();
@@ -30,7 +33,10 @@ async function follow(document: string): Promise<void> {
   assert.ok(blocks.length > 0, `${document} tells nobody to do anything`);
   const workshop = await Workshop.open();
   try {
-    const options = workshop.options({ cwd: root, timeout: 120_000 });
+    const { env } = workshop.options();
+    const PATH = [path.join(root, 'scripts/bin'), env.PATH].join(path.delimiter);
+    const more = document === 'README.md' ? {} : { env: { PATH } };
+    const options = workshop.options({ cwd: root, timeout: 120_000, ...more });
     const { code, stdout, stderr } = await run('bash', ['-c', scriptOf(blocks, [port])], options);
     assert.equal(code, 0, `${document}:\n${stdout}\n${stderr}`);
   } finally {
