@@ -71,9 +71,8 @@ async function play(shop: Workshop): Promise<void> {
   await registry.logIn('alice');
   const greeting = await copyPackage('greeting', {});
   narrator.step('signet publish');
-  const published = await succeed(publish(shop, registry, greeting, author));
-  const report = JSON.parse(published.stdout);
-  narrator.done(describePublish(report));
+  const published = await succeed(publish(shop, registry, greeting, author, '--json'));
+  narrator.done(describePublish(JSON.parse(published.stdout)));
 
   narrator.title('The consumer installs');
   const app = await shop.copyExample('app');
@@ -104,7 +103,7 @@ async function attackUnsigned(shop: Workshop, copyPackage: CopyPackage): Promise
   narrator.step('npm publish, without a signature');
   const folder = await copyPackage('unsigned', { version: '1.1.0' });
   const result = await shop.npm(['publish'], { cwd: folder });
-  narrator.refused(result.code !== 0 && /403/.test(result.stderr), npmError(result.stderr));
+  narrator.refused(result.code !== 0 && /403/.test(result.stderr), reasonOf(result.stderr));
 }
 
 /** Somebody with npm credentials signs with an identity that the policy does not name. */
@@ -113,14 +112,14 @@ async function attackOtherIdentity(shop: Workshop, registry: Instance, copyPacka
   const folder = await copyPackage('mallory', { version: '1.1.0' });
   const result = await publish(shop, registry, folder, 'mallory@example.com');
   const words = `${result.stdout}${result.stderr}`;
-  narrator.refused(result.code !== 0 && words.includes('mallory@example.com'), npmError(words));
+  narrator.refused(result.code !== 0 && words.includes('mallory@example.com'), reasonOf(words));
 }
 
 /** The genuine bundle of one package is sent along with another. */
 async function attackOtherBundle(shop: Workshop, registry: Instance, copyPackage: CopyPackage): Promise<void> {
   narrator.step(`publishing @example/other with the bundle of ${name}`);
-  const manifest = { name: '@example/other', version: '1.0.0' };
-  const folder = await copyPackage('other', manifest);
+  const folder = await copyPackage('other', { name: '@example/other' });
+  const manifest = JSON.parse(await readFile(`${folder}/package.json`, 'utf8'));
   const packed = await succeed(shop.npm(['pack', '--json', '--pack-destination', shop.directory], { cwd: folder }));
   const tarball = await readFile(shop.path(packedFile(packed.stdout)));
   const { attestations } = await fetchAttestations(registry, name, '1.0.0');
@@ -160,14 +159,14 @@ async function attackSwappedTarball(shop: Workshop, registry: Instance): Promise
   );
   narrator.expect(untouched, 'nothing was unpacked');
   const words = `${result.stdout}${result.stderr}`;
-  narrator.refused(result.code !== 0 && words.includes(`${name}@1.0.0`), npmError(words));
+  narrator.refused(result.code !== 0 && words.includes(`${name}@1.0.0`), reasonOf(words));
 }
 
 type CopyPackage = (folder: string, overrides: Record<string, unknown>) => Promise<string>;
 
-async function publish(shop: Workshop, registry: Instance, folder: string, email: string) {
+async function publish(shop: Workshop, registry: Instance, folder: string, email: string, ...flags: readonly string[]) {
   return shop.signet(
-    ['publish', folder, '--registry', registry.urls.registry, '--trusted-root', registry.urls.trustedRoot, '--json'],
+    ['publish', folder, '--registry', registry.urls.registry, '--trusted-root', registry.urls.trustedRoot, ...flags],
     {
       env: { SIGSTORE_ID_TOKEN: await registry.token(email) },
     },
@@ -184,8 +183,25 @@ async function isProxied(registry: Instance): Promise<boolean> {
   }
 }
 
-function describePublish(report: Record<string, unknown>): string {
-  return JSON.stringify(report);
+interface PublishReport {
+  readonly name: string;
+  readonly version: string;
+  readonly identity: { readonly subject: string };
+  readonly timestamps: readonly { readonly time: string }[];
+  readonly logEntries: readonly { readonly origin: string; readonly index: string }[];
+  readonly checks: readonly string[];
+}
+
+function describePublish({ name, version, identity, timestamps, logEntries, checks }: PublishReport): string {
+  const [timestamp] = timestamps;
+  const [entry] = logEntries;
+  return `${name}@${version} signed by ${identity.subject} at ${timestamp?.time}, entry ${entry?.index} of the log ${entry?.origin}
+      checked: ${checks.map(withoutUrls).join('; ')}`;
+}
+
+/** The checks name each service by its URL; here they are all one. */
+function withoutUrls(text: string): string {
+  return text.replaceAll(/https?:\/\/[^/\s]+\/-\/signet\/(\w+)[^\s;]*/g, '$1');
 }
 
 function packedFile(stdout: string): string {
@@ -194,8 +210,11 @@ function packedFile(stdout: string): string {
   return (first as { filename: string }).filename;
 }
 
-/** The sentence that matters of npm's or signet's error output. */
-function npmError(text: string): string {
+/** The sentence that matters of npm's or signet's error output, with its details. */
+function reasonOf(text: string): string {
   const lines = text.split('\n').map((line) => line.replace(/^npm (?:error|ERR!) ?/, '').trim());
-  return lines.find((line) => /\b(403|422)\b|TP\d{3}|ERR_/.test(line)) ?? lines.filter(Boolean).at(-1) ?? '';
+  const at = lines.findIndex((line) => /\b(403|422)\b.*-|TP\d{3}|status \d{3}|ERR_/.test(line));
+  if (at === -1) return lines.filter(Boolean).at(-1) ?? '';
+  const details = lines.slice(at + 1).filter((line) => /^(expected|found): /.test(line));
+  return [lines[at]?.replace(/^\d{3} (?=\d{3} )/, ''), ...details].join('\n      ');
 }

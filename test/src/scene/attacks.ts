@@ -60,12 +60,13 @@ export async function fetchAttestations(
  * Publishes `tarball` with a bundle that was made for something else, by npm's own two-attachment document and with valid
  * npm credentials.
  *
+ * @param manifest package.json of the tarball
  * @returns the registry's answer
  */
 export async function publishWithBundle(
   instance: Instance,
   npmToken: string,
-  manifest: { readonly name: string; readonly version: string },
+  manifest: Readonly<Record<string, unknown>> & { readonly name: string; readonly version: string },
   tarball: Uint8Array,
   bundle: Record<string, unknown>,
 ): Promise<{ status: number; error: string }> {
