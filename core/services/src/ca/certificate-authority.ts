@@ -107,16 +107,6 @@ export class CertificateAuthority {
     }
   }
 
-  /**
-   * Says who a token speaks for, without issuing anything and without using it up: for `signet ca token explain`.
-   *
-   * @throws IssuanceError as {@link issue}
-   */
-  async explain(token: string): Promise<{ readonly token: VerifiedToken; readonly principal: Principal }> {
-    const verified = await this.#tokens.verify(token);
-    return { token: verified, principal: principalOf(verified) };
-  }
-
   #takeToken(token: VerifiedToken): () => void {
     if (!token.issuer.singleUseTokens) return () => undefined;
     if (!this.#usedTokens.take(token.id, token.expiresAt)) {

@@ -1,5 +1,7 @@
+export * from './audit-issuers.ts';
 export * from './certificate-authority.ts';
 export * from './create-authority.ts';
+export * from './explain-token.ts';
 export * from './issuance-error.ts';
 export type { Issuer, IssuerType } from './issuer.ts';
 export * from './issuers.ts';
@@ -9,3 +11,4 @@ export * from './remote-precertificate-log.ts';
 export * from './routes.ts';
 export type { VerifiedToken } from './token-verifier.ts';
 export * from './used-tokens.ts';
+export * from './used-tokens-file.ts';

@@ -210,14 +210,6 @@ describe('requests for certificates', () => {
       await assert.rejects(test.authority.issue({ token: await token(), csr }), { code: 'ERR_CSR_FORMAT' });
     });
   }
-
-  it('can be explained without issuing anything', async () => {
-    const before = test.log.chains.length;
-    const { principal, token: verified } = await test.authority.explain(await token());
-    assert.deepEqual(principal.subject, { type: 'email', value: address });
-    assert.equal(verified.subject, 'subject-1');
-    assert.equal(test.log.chains.length, before);
-  });
 });
 
 describe('a certificate authority', () => {
