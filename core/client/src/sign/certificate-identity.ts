@@ -50,16 +50,41 @@ function expectedNames(token: IdentityToken, type: string): readonly string[] {
     return host.split('.').map((_, index, labels) => `${token.subject}!${labels.slice(index).join('.')}`);
   }
   if (type !== 'uri') return [];
-  const workflow = textMember(token.claims, 'job_workflow_ref');
-  const pipeline = textMember(token.claims, 'ci_config_ref_uri');
-  return [
-    token.subject,
-    `${token.issuer}/${token.subject}`,
-    ...(workflow === undefined
-      ? []
-      : [`https://github.com/${workflow}`, `${new URL(token.issuer).origin}/${workflow}`]),
-    ...(pipeline === undefined ? [] : [`https://${pipeline}`]),
-  ];
+  return [token.subject, `${token.issuer}/${token.subject}`, ...platformNames.flatMap((name) => name(token) ?? [])];
+}
+
+/**
+ * Names that Fulcio gives to jobs (sigstore/fulcio, ci-provider templates), for authorities that do not put the token's
+ * subject into the certificate. A platform whose claims the token lacks gives none.
+ */
+const platformNames: readonly ((token: IdentityToken) => string | undefined)[] = [
+  // GitHub, on its own host or the issuer's
+  fromClaims(['job_workflow_ref'], (workflow) => `https://github.com/${workflow}`),
+  (token) => fromClaims(['job_workflow_ref'], (workflow) => `${new URL(token.issuer).origin}/${workflow}`)(token),
+  // GitLab
+  fromClaims(['ci_config_ref_uri'], (pipeline) => `https://${pipeline}`),
+  // Buildkite
+  fromClaims(['organization_slug', 'pipeline_slug'], (owner, pipeline) => `https://buildkite.com/${owner}/${pipeline}`),
+  // Codefresh
+  fromClaims(
+    ['platform_url', 'account_name', 'pipeline_name', 'account_id', 'pipeline_id'],
+    (url, account, pipeline, accountId, id) => `${url}/${account}/${pipeline}:${accountId}/${id}`,
+  ),
+  // CircleCI
+  fromClaims(
+    ['oidc.circleci.com/project-id', 'oidc.circleci.com/pipeline-definition-id'],
+    (project, id) => `https://circleci.com/api/v2/projects/${project}/pipeline-definitions/${id}`,
+  ),
+];
+
+function fromClaims(
+  names: readonly string[],
+  make: (...values: string[]) => string,
+): (token: IdentityToken) => string | undefined {
+  return (token) => {
+    const values = names.map((name) => textMember(token.claims, name)).filter((value) => value !== undefined);
+    return values.length === names.length && URL.canParse(token.issuer) ? make(...values) : undefined;
+  };
 }
 
 /** Dex says in `federated_claims.connector_id` through whom the person logged in; the public good instance certifies that. */
