@@ -108,7 +108,9 @@ function npmArguments(context: CommandContext, values: OptionValues, positionals
   const known = Object.entries(npmFlags).flatMap(([name, option]) => {
     if (option.type === 'boolean') return flagOption(values, name) ? [`--${name}`] : [];
     const given = 'multiple' in option ? listOption(values, name) : [textOption(values, name)];
-    return given.flatMap((value) => (value === undefined ? [] : [`--${name}=${value}`]));
+    // npm's library takes a relative folder from the process, not from where it is told to be.
+    const path = (value: string): string => (name === 'prefix' ? resolve(context.cwd, value) : value);
+    return given.flatMap((value) => (value === undefined ? [] : [`--${name}=${path(value)}`]));
   });
   return [
     ...known,

@@ -6,7 +6,7 @@ import { type ProjectLockfile, readProjectLockfile } from './lockfile.ts';
 import { lockfileViolations } from './lockfile-violations.ts';
 import type { LoadedPolicy } from './policy-file.ts';
 import { mapConcurrently } from './pool.ts';
-import type { LockfileReport } from './report.ts';
+import type { JudgedPackage, LockfileReport } from './report.ts';
 
 export interface VerifyLockfileOptions extends JudgeOptions {
   /** The folder of the lockfile, unless that was read already. */
@@ -20,6 +20,7 @@ export interface VerifyLockfileOptions extends JudgeOptions {
 
 /** Requests at once; more do not make one registry faster. */
 const concurrency = 16;
+const tooManyFailures = 8;
 
 type Candidate = PackageToJudge & { readonly integrity: string; readonly locations: string[] };
 
@@ -44,7 +45,7 @@ export async function verifyLockfile(options: VerifyLockfileOptions): Promise<Lo
   const failures: LockfileReport['failures'][number][] = [];
   let done = 0;
   const judged = await mapConcurrently(candidates, concurrency, async (candidate) => {
-    const result = await judgePackage(options, candidate).catch((error: unknown) => {
+    const result = await judgeUnlessLost(options, candidate, failures.length).catch((error: unknown) => {
       if (!(error instanceof SignetError) || error.code.startsWith('ERR_TRUST')) throw error;
       options.request?.signal?.throwIfAborted();
       failures.push({ package: `${candidate.name}@${candidate.version}`, error });
@@ -64,6 +65,12 @@ export async function verifyLockfile(options: VerifyLockfileOptions): Promise<Lo
     failures,
     allowed: failures.length === 0 && violations.every(({ severity }) => severity === 'warning'),
   };
+}
+
+/** After so many failures the rest would only make a person wait for the same answer. */
+async function judgeUnlessLost(options: JudgeOptions, candidate: Candidate, failures: number): Promise<JudgedPackage> {
+  if (failures < tooManyFailures) return await judgePackage(options, candidate);
+  throw new SignetError('ERR_NETWORK', 'not asked for its evidence, because too many requests have failed before');
 }
 
 /** Those packages whose evidence is needed, each version with the same bytes once; for the others what noMatch says. */
