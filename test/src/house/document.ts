@@ -4,6 +4,8 @@ export interface Block {
   readonly kind: 'run' | 'server' | 'file';
   readonly name?: string;
   readonly text: string;
+  /** The heading that it stands under. */
+  readonly section: string;
   /** Line of the document, from 1, where the text begins. */
   readonly line: number;
 }
@@ -22,10 +24,11 @@ export function readBlocks(document: string): Block[] {
     const [, language = '', text = ''] = match;
     const before = document.slice(0, match.index);
     const line = before.split('\n').length + 1;
+    const section = /^.*^## ([^\n]*)$/ms.exec(before)?.[1] ?? '';
     const [, said, name] = directive.exec(before) ?? [];
     if (said?.startsWith('not run')) return [];
-    if (name !== undefined) return [{ kind: 'file', name, text, line }];
-    if (language === 'sh') return [{ kind: said === 'server' ? 'server' : 'run', text, line }];
+    if (name !== undefined) return [{ kind: 'file', name, text, section, line }];
+    if (language === 'sh') return [{ kind: said === 'server' ? 'server' : 'run', text, section, line }];
     if (/^(?:bash|console|shell|zsh|)$/.test(language)) throw new Error(`line ${line}: a block of no known language`);
     return [];
   });

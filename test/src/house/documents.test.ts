@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { run } from '../scene/processes.ts';
 import { Workshop } from '../scene/workshop.ts';
-import { readBlocks, scriptOf } from './document.ts';
+import { type Block, readBlocks, scriptOf } from './document.ts';
 import { root } from './repository.ts';
 
 /** The port that the documents name; a test puts a free one in its place. */
@@ -22,35 +22,48 @@ function freePort(): Promise<number> {
   });
 }
 
+/** A page, and the sections of the README that its reader is told to do before. */
+const pages: readonly [page: string, before: readonly string[]][] = [
+  ['README.md', []],
+  ['docs/operator/README.md', []],
+  ['docs/author/README.md', ['', 'Operator']],
+  ['docs/consumer/README.md', ['', 'Operator', 'Author']],
+];
+
+async function blocksOf(page: string): Promise<Block[]> {
+  return readBlocks(await readFile(path.join(root, page), 'utf8'));
+}
+
 /**
- * Does what the document says, with an empty home, from the root of the repository. The README says itself where the command
- * `signet` is; the other pages have it on the path.
+ * Does what a page says, with an empty home, from the root of the repository. The README says where the command `signet` is; the
+ * operator's page, which needs nothing of the README, has it on the path.
  */
-async function follow(document: string): Promise<void> {
-  const text = await readFile(path.join(root, document), 'utf8');
+async function follow(page: string, before: readonly string[]): Promise<void> {
+  const own = await blocksOf(page);
+  assert.ok(own.length > 0, `${page} tells nobody to do anything`);
+  const earlier = (await blocksOf('README.md')).filter(({ section }) => before.includes(section));
   const port = await freePort();
-  const blocks = readBlocks(text.replaceAll(String(documentedPort), String(port)));
-  assert.ok(blocks.length > 0, `${document} tells nobody to do anything`);
+  const script = scriptOf([...earlier, ...own], [port]).replaceAll(String(documentedPort), String(port));
   const workshop = await Workshop.open();
   try {
     const { env } = workshop.options();
     const PATH = [path.join(root, 'scripts/bin'), env.PATH].join(path.delimiter);
-    const more = document === 'README.md' ? {} : { env: { PATH } };
+    const more = page === 'README.md' ? {} : { env: { PATH } };
     const options = workshop.options({ cwd: root, timeout: 120_000, ...more });
-    const { code, stdout, stderr } = await run('bash', ['-c', scriptOf(blocks, [port])], options);
-    assert.equal(code, 0, `${document}:\n${stdout}\n${stderr}`);
+    const { code, stdout, stderr } = await run('bash', ['-c', script], options);
+    assert.equal(code, 0, `${page}:\n${stdout}\n${stderr}`);
   } finally {
     await workshop.close();
   }
 }
 
 describe('the commands of the documents', () => {
-  for (const document of ['README.md', 'docs/operator/README.md', 'docs/author/README.md', 'docs/consumer/README.md']) {
-    it(`${document} does what it says`, async function () {
-      // The documents speak to people at a POSIX shell.
+  for (const [page, before] of pages) {
+    it(`${page} does what it says`, async function () {
+      // The pages speak to people at a POSIX shell.
       if (process.platform === 'win32') this.skip();
       this.timeout(150_000);
-      await follow(document);
+      await follow(page, before);
     });
   }
 
