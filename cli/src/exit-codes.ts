@@ -161,6 +161,7 @@ const byErrorCode: Readonly<Record<ErrorCode, number>> = {
   ERR_TILE_PATH: exitCodes.internal,
   ERR_ENTRY_BUNDLE: exitCodes.internal,
   ERR_LOG_STORAGE: exitCodes.internal,
+  ERR_LOG_INDEX: exitCodes.internal,
   ERR_LOG_CLOSED: exitCodes.internal,
   ERR_LOG_FULL: exitCodes.internal,
   ERR_LOG_OVERLOADED: exitCodes.internal,

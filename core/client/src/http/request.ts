@@ -31,6 +31,8 @@ export interface RetryPolicy {
   readonly budget: number;
   /** Milliseconds before the second attempt; doubled for each further one, at most 10 s, with jitter. */
   readonly firstDelay: number;
+  /** A point in time (milliseconds since 1970) that ends the budget of several requests together. */
+  readonly deadline?: number;
 }
 
 export const defaultRetry: RetryPolicy = { attempts: 4, budget: 30_000, firstDelay: 250 };
@@ -56,7 +58,7 @@ export interface ServiceResponse {
 export async function request(url: URL | string, options: ServiceRequest): Promise<ServiceResponse> {
   const target = checkUrl(url, options.service);
   const policy = options.retry ?? defaultRetry;
-  const deadline = Date.now() + policy.budget;
+  const deadline = policy.deadline ?? Date.now() + policy.budget;
   for (let attempt = 1; ; attempt++) {
     let failure: SignetError;
     let wait = Math.min(policy.firstDelay * 2 ** (attempt - 1), 10_000) * (0.75 + Math.random() / 2);

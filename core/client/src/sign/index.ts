@@ -1,4 +1,5 @@
 export * from './certificate-identity.ts';
+export * from './complete-bundle.ts';
 export * from './instance.ts';
 export { expectedAudience } from './possession.ts';
 export * from './sign-statement.ts';

@@ -1,6 +1,7 @@
 import type { SigningConfig, statementV1 } from '@signet/primitives/formats';
+import type { SignedBundle } from './complete-bundle.ts';
 import { type SigningServices, servicesFromSigningConfig } from './signing-services.ts';
-import { type SignedBundle, type SigningOptions, SigningSession } from './signing-session.ts';
+import { type SigningOptions, SigningSession } from './signing-session.ts';
 
 /** Where to sign, by single URLs, by several, or by a signing config. */
 export type SigningPlaces =

@@ -1,16 +1,12 @@
 import { digest } from '@signet/primitives/crypto';
 import {
-  type BundleHashAlgorithm,
+  type Bundle,
   bundleMediaType,
-  bundleToJson,
-  type EntrySignature,
   type FulcioClaims,
   fulcioClaims,
   inTotoPayloadType,
   type KeyDetails,
-  keyDetailsHash,
   preAuthenticationEncoding,
-  SignetError,
   type statementV1,
   utf8,
 } from '@signet/primitives/formats';
@@ -18,17 +14,16 @@ import { generateSigner, type Signer } from '@signet/primitives/keys';
 import type { ServiceRequest } from '../http/index.ts';
 import { IdentityToken } from '../identity/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
-import {
-  type VerifiedBundle,
-  verifyBundle,
-  verifyCertificatePath,
-  verifyScts,
-  verifyTimestamp,
-} from '../verify/index.ts';
+import { checkOwnedIssuer, readIdentity, verifyCertificatePath, verifyScts } from '../verify/index.ts';
 import { type IssuedCertificate, requestCertificate } from './certificate.ts';
-import { logSignature } from './log-entry.ts';
+import {
+  type CompletionOptions,
+  completeBundle,
+  loggedDigest,
+  type SignedBundle,
+  type WitnessStep,
+} from './complete-bundle.ts';
 import type { SigningServices } from './signing-services.ts';
-import { requestTimestamp } from './timestamp.ts';
 
 /** What a signature is made with. */
 export interface SigningOptions {
@@ -48,14 +43,7 @@ export interface SigningOptions {
   readonly http?: Pick<ServiceRequest, 'transport' | 'retry'>;
 }
 
-export type SigningStep = 'certificate' | 'timestamp' | 'log entry' | 'verification';
-
-/** A bundle that the consumer's verifier has accepted. */
-export interface SignedBundle {
-  /** JSON value of a Sigstore bundle v0.3. */
-  readonly bundle: Readonly<Record<string, unknown>>;
-  readonly verified: VerifiedBundle;
-}
+export type SigningStep = 'certificate' | WitnessStep;
 
 /**
  * An ephemeral key with its certificate: signs as many statements and files as are to be signed now, each with its own
@@ -84,6 +72,8 @@ export class SigningSession {
     const assumed = [{ source: 'tsa', time: certificate.notBefore, authority: services.caUrl }] as const;
     const issuer = verifyCertificatePath(certificate, assumed, trust);
     verifyScts(certificate, issuer, trust, 1);
+    // The trusted root may vouch for some issuers only; a signature in another's name would verify nowhere.
+    checkOwnedIssuer(readIdentity(certificate), trust);
     return new SigningSession(options, signer, issued);
   }
 
@@ -104,81 +94,54 @@ export class SigningSession {
 
   /** Signs an in-toto statement in a DSSE envelope. */
   async signStatement(statement: ReturnType<typeof statementV1>): Promise<SignedBundle> {
-    return await this.signPayload(inTotoPayloadType, utf8(JSON.stringify(statement)));
+    return await this.complete(await this.beginStatement(statement));
   }
 
   /** Signs any payload in a DSSE envelope. */
   async signPayload(payloadType: string, payload: Uint8Array): Promise<SignedBundle> {
-    const message = preAuthenticationEncoding(payloadType, payload);
-    const algorithm = this.#hash();
-    const signature = await this.#signer.sign(message);
-    const envelope = { payloadType, payload, signatures: [{ keyid: '', sig: signature }] };
-    return await this.#witness({ kind: 'dsse', envelope }, signature, algorithm, digest(algorithm, message));
+    return await this.complete(await this.#beginPayload(payloadType, payload));
   }
 
   /** Signs the bytes of a file as they are. */
   async signMessage(message: Uint8Array): Promise<SignedBundle> {
-    const algorithm = this.#hash();
-    const value = digest(algorithm, message);
+    const algorithm = loggedDigest(this.#signer.keyDetails);
+    const messageDigest = { algorithm, digest: digest(algorithm, message) };
     const signature = await this.#signer.sign(message);
-    const content = { kind: 'message', messageDigest: { algorithm, digest: value }, signature } as const;
-    return await this.#witness(content, signature, algorithm, value, message);
+    return await this.complete(this.#begin({ kind: 'message', messageDigest, signature }), { artifact: message });
   }
 
-  /** Timestamps, logs, assembles and verifies. */
-  async #witness(
-    content: Parameters<typeof bundleToJson>[0]['content'],
-    signature: Uint8Array,
-    algorithm: BundleHashAlgorithm,
-    value: Uint8Array,
-    artifact?: Uint8Array,
-  ): Promise<SignedBundle> {
+  /**
+   * Signs a statement and nothing more: the result holds certificate and signature, and is public. It becomes a bundle by
+   * {@link SigningSession.complete} or, in another process, by `completeBundle`.
+   */
+  async beginStatement(statement: ReturnType<typeof statementV1>): Promise<Bundle> {
+    return await this.#beginPayload(inTotoPayloadType, utf8(JSON.stringify(statement)));
+  }
+
+  /** Has a signature of this session timestamped and logged, and verifies the bundle. */
+  async complete(begun: Bundle, more: Pick<CompletionOptions, 'artifact' | 'onProgress'> = {}): Promise<SignedBundle> {
     const { services, trust, onStep } = this.#options;
-    const { certificate, identity } = this.#issued;
+    const { keyDetails } = this.#signer;
     const http = httpOf(this.#options);
-    onStep?.('timestamp');
-    const timestamps = await Promise.all(
-      services.tsaUrls.map(async (tsaUrl) => {
-        const { response } = await requestTimestamp(tsaUrl, signature, http);
-        verifyTimestamp(response, signature, trust);
-        return response;
-      }),
-    );
-    // The log comes last: what it takes is public for ever, so everything before it must be right.
-    onStep?.('log entry');
-    const submission: EntrySignature = {
-      signature,
-      verifier: { kind: 'certificate', bytes: certificate.bytes, keyDetails: this.#signer.keyDetails },
-    };
-    const tlogEntries = await Promise.all(
-      services.logUrls.map((logUrl) =>
-        logSignature({ logUrl, digest: value, digestAlgorithm: algorithm, signature: submission, http }),
-      ),
-    );
-    onStep?.('verification');
-    const bundle = bundleToJson({
+    return await completeBundle(begun, { services, trust, identity: this.identity, keyDetails, http, onStep, ...more });
+  }
+
+  async #beginPayload(payloadType: string, payload: Uint8Array): Promise<Bundle> {
+    // Before anything is signed: what no log takes is not worth a signature.
+    loggedDigest(this.#signer.keyDetails);
+    const sig = await this.#signer.sign(preAuthenticationEncoding(payloadType, payload));
+    return this.#begin({ kind: 'dsse', envelope: { payloadType, payload, signatures: [{ keyid: '', sig }] } });
+  }
+
+  #begin(content: Bundle['content']): Bundle {
+    return {
       mediaType: bundleMediaType,
       version: '0.3',
-      key: { kind: 'certificate', certificate: certificate.bytes, chain: [] },
-      tlogEntries,
-      timestamps,
+      key: { kind: 'certificate', certificate: this.#issued.certificate.bytes, chain: [] },
+      tlogEntries: [],
+      timestamps: [],
       content,
-    });
-    const verified = verifyBundle(bundle, {
-      trust,
-      identities: [identity],
-      ...(artifact === undefined ? {} : { artifact }),
-    });
-    return { bundle, verified };
-  }
-
-  #hash(): BundleHashAlgorithm {
-    const algorithm = keyDetailsHash(this.#signer.keyDetails);
-    if (algorithm === 'sha256' || algorithm === 'sha384' || algorithm === 'sha512') return algorithm;
-    throw new SignetError(
-      'ERR_KEY_UNSUPPORTED',
-      `signatures by ${this.#signer.keyDetails} are not logged: they have no digest`,
-    );
+    };
   }
 }
 
