@@ -61,6 +61,14 @@ export function matchesName(patterns: readonly NamePattern[], name: string, vers
  * of both lengths, whatever they hold.
  */
 export function matchesGlob(glob: string, text: string): boolean {
+  const star = glob.indexOf('*');
+  if (star === -1) return glob === text;
+  // Most names differ from most patterns before the first star.
+  if (!text.startsWith(glob.slice(0, star))) return false;
+  return matchesStars(glob.slice(star), text.slice(star));
+}
+
+function matchesStars(glob: string, text: string): boolean {
   // reached[i]: the part of the glob read so far describes the first i characters of the text.
   let reached: boolean[] = Array.from({ length: text.length + 1 }, (_, index) => index === 0);
   for (let at = 0; at < glob.length; at++) {

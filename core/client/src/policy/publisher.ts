@@ -1,4 +1,4 @@
-import { RE2JS } from 're2js';
+import { createRequire } from 'node:module';
 import type { SignerFacts } from './facts.ts';
 import { matchesGlob } from './name-pattern.ts';
 
@@ -38,6 +38,10 @@ export interface GithubPublisher {
   readonly trigger?: readonly string[];
 }
 
+type Re2Module = typeof import('re2js');
+
+const require = createRequire(import.meta.url);
+
 export const githubIssuer = 'https://token.actions.githubusercontent.com';
 
 /** Identities that nobody means by a pattern of theirs. */
@@ -57,7 +61,9 @@ const probes = [
  * @returns the pattern, or a sentence on what is wrong with it
  */
 export function subjectPattern(regex: string): SubjectPattern | string {
-  let compiled: RE2JS;
+  // Loaded for policies that use patterns only: most name their identities.
+  const { RE2JS } = require('re2js') as Re2Module;
+  let compiled: ReturnType<Re2Module['RE2JS']['compile']>;
   try {
     compiled = RE2JS.compile(regex);
   } catch (error) {
