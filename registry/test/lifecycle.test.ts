@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { access, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sha512Integrity, verifyPackageBundle } from '@signet/client/npm';
+import { packTarball } from './support/package.ts';
 import { bundlesOf, type Parcel, TestRegistry } from './support/registry.ts';
 
 type Json = Record<string, unknown>;
@@ -64,7 +66,7 @@ describe('the life of a published version', () => {
     assert.equal(await bundlesOf(registry, '@example/withdrawn@1.1.0'), 1);
     const files = await readdir(storage('@example', 'withdrawn'));
     assert.deepEqual(
-      files.filter((file) => file.includes('1.0.0')),
+      files.filter((file) => file.startsWith('withdrawn-1.0.0.')),
       [],
     );
     await publish('@example/withdrawn');
@@ -104,7 +106,7 @@ describe('the life of a published version', () => {
     const manifestFile = storage('@example', 'cut', 'package.json');
     const before = await readFile(manifestFile, 'utf8');
     await publish('@example/cut', '1.0.0');
-    const files = (await readdir(storage('@example', 'cut'))).filter((file) => file.includes('1.0.0'));
+    const files = (await readdir(storage('@example', 'cut'))).filter((file) => file.startsWith('cut-1.0.0.'));
     assert.equal(files.length, 2);
     const whole = JSON.parse(await readFile(manifestFile, 'utf8'));
     const [bundle = '', tarball = ''] = files.sort((a) => (a.endsWith('.sigstore.json') ? -1 : 1));
@@ -126,7 +128,7 @@ describe('the life of a published version', () => {
     for (const file of files) contents.set(file, await readFile(storage('@example', 'cut', file)));
     for (const { manifest, files: written } of moments) {
       for (const file of await readdir(storage('@example', 'cut'))) {
-        if (file.includes('1.0.0')) await rm(storage('@example', 'cut', file));
+        if (file.startsWith('cut-1.0.0.')) await rm(storage('@example', 'cut', file));
       }
       for (const file of written) await writeFile(storage('@example', 'cut', file), contents.get(file) ?? '');
       await writeFile(manifestFile, JSON.stringify(manifest));
@@ -136,7 +138,7 @@ describe('the life of a published version', () => {
 
       await publish('@example/cut', '1.0.0');
       assert.equal(await bundlesOf(registry, '@example/cut@1.0.0'), 1);
-      const left = (await readdir(storage('@example', 'cut'))).filter((file) => file.includes('1.0.0'));
+      const left = (await readdir(storage('@example', 'cut'))).filter((file) => file.startsWith('cut-1.0.0.'));
       assert.equal(left.length, 2, left.join(' '));
     }
   });
@@ -182,11 +184,31 @@ describe('the life of a published version', () => {
     await writeFile(policyFile, before);
   });
 
-  it('serves no bundle that is damaged on disk, and says so to the operator alone', async () => {
+  it('does not pass over evidence that is damaged on disk', async () => {
     await publish('@example/damaged');
     const folder = storage('@example', 'damaged');
     const [bundle = ''] = (await readdir(folder)).filter((file) => file.endsWith('.sigstore.json'));
-    await writeFile(join(folder, bundle), '{"dsseEnvelope":');
-    assert.equal((await registry.attestations('@example/damaged@1.0.0')).status, 404);
+    for (const damaged of ['{"dsseEnvelope":', 'null', '']) {
+      await writeFile(join(folder, bundle), damaged);
+      assert.equal((await registry.attestations('@example/damaged@1.0.0')).status, 500, damaged);
+    }
+    await rm(join(folder, bundle));
+    assert.equal((await registry.attestations('@example/damaged@1.0.0')).status, 500);
+  });
+
+  it('serves the evidence of bytes that were exchanged in storage, so that clients see it does not fit', async () => {
+    const parcel = await publish('@example/exchanged');
+    const manifestFile = storage('@example', 'exchanged', 'package.json');
+    const manifest = JSON.parse(await readFile(manifestFile, 'utf8'));
+    const swapped = packTarball({ name: parcel.name, version: parcel.version, scripts: { postinstall: 'evil' } });
+    const integrity = sha512Integrity(swapped);
+    manifest.versions['1.0.0'].dist.integrity = integrity;
+    await writeFile(manifestFile, JSON.stringify(manifest));
+    await writeFile(storage('@example', 'exchanged', 'exchanged-1.0.0.tgz'), swapped);
+    const { attestations } = (await registry.attestations('@example/exchanged@1.0.0')).json<{
+      attestations: { bundle: unknown }[];
+    }>();
+    const subject = { name: parcel.name, version: parcel.version, integrity, trust: await registry.trust() };
+    assert.throws(() => verifyPackageBundle(attestations[0]?.bundle, subject), { code: 'ERR_ATTESTATION_SUBJECT' });
   });
 });

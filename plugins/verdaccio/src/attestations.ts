@@ -1,8 +1,9 @@
-import { isExactVersion, isInstallableName, parseIntegrity } from '@signet/client/npm';
-import { fromBase64, fromUtf8, SignetError, toHex } from '@signet/primitives/formats';
+import { isExactVersion, isInstallableName } from '@signet/client/npm';
+import { fromBase64, fromUtf8, SignetError } from '@signet/primitives/formats';
 import type { PluginConfiguration } from './configuration.ts';
 import { isBundleOf } from './evidence-names.ts';
 import { assertAllowed } from './permission.ts';
+import { Refusal } from './refusal.ts';
 import type { EvidenceStorage } from './storage.ts';
 import type { Auth, Logger, Next, Request, Response } from './verdaccio-host.ts';
 
@@ -59,27 +60,34 @@ export class AttestationEndpoint {
     return this.#read(target.name, target.version);
   }
 
+  /**
+   * Everything stored beside the version, unjudged: evidence about other bytes than the version's is for the client to see, since
+   * it tells that something was exchanged. Nothing is left out silently either; a bundle that cannot be read is an error.
+   */
   async #read(name: string, version: string): Promise<readonly ServedAttestation[]> {
     const { storage, configuration, logger } = this.#parts;
     const stored = await storage.readPackage(name);
-    const integrity = stored?.versions.get(version)?.integrity;
-    if (stored === undefined || integrity === undefined) return [];
-    const digest = toHex(parseIntegrity(integrity));
+    if (!stored?.versions.has(version)) return [];
     const base = name.slice(name.indexOf('/') + 1);
     const files = stored.files.filter((file) => isBundleOf(file, base, version)).sort();
     const attestations: ServedAttestation[] = [];
     for (const file of files) {
       try {
-        const bytes = await storage.readFile(name, file, configuration.limits.bundleBytes);
-        const attestation = bytes && describeBundle(bytes, digest);
-        if (attestation !== undefined) attestations.push(attestation);
-      } catch (error) {
-        if (!(error instanceof SignetError)) throw error;
-        // A damaged bundle is missing evidence; clients demand what they need, and the operator is told.
-        logger.error({ file, package: name, reason: error.message }, 'bundle @{file} of @{package}: @{reason}');
+        attestations.push(await this.#readBundle(name, file, configuration.limits.bundleBytes));
+      } catch (cause) {
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        logger.error({ file, package: name, reason }, 'bundle @{file} of @{package}: @{reason}');
+        const problem = `The evidence of ${name}@${version} is damaged in the registry’s storage`;
+        throw new Refusal(500, 'ERR_REGISTRY_STORAGE', problem, cause);
       }
     }
     return attestations;
+  }
+
+  async #readBundle(name: string, file: string, limit: number): Promise<ServedAttestation> {
+    const bytes = await this.#parts.storage.readFile(name, file, limit);
+    if (bytes === undefined) throw new SignetError('ERR_REGISTRY_STORAGE', 'the file is missing');
+    return describeBundle(bytes);
   }
 }
 
@@ -97,20 +105,22 @@ function parseTarget(encoded: string): { name: string; version: string } | undef
   return isInstallableName(name) && isExactVersion(version) ? { name, version } : undefined;
 }
 
-/**
- * The predicate type of a stored bundle, if its statement is about the version's bytes. What was left by a publish that never
- * became visible is about other bytes, and belongs to nobody.
- */
-function describeBundle(bytes: Uint8Array, sha512: string): ServedAttestation | undefined {
-  let bundle: { dsseEnvelope?: { payload?: unknown } };
-  let statement: { predicateType?: unknown; subject?: readonly { digest?: { sha512?: unknown } }[] };
+/** The bundle with the predicate type that its statement has. @throws ERR_JSON, ERR_ENCODING */
+function describeBundle(bytes: Uint8Array): ServedAttestation {
+  const bundle = parseJson(fromUtf8(bytes, 'bundle'));
+  const payload = fromBase64(String(bundle.dsseEnvelope?.payload), 'payload');
+  const { predicateType } = parseJson(fromUtf8(payload, 'statement'));
+  if (typeof predicateType !== 'string') throw new SignetError('ERR_JSON', 'its statement has no predicateType');
+  return { predicateType, bundle };
+}
+
+function parseJson(text: string): {
+  readonly dsseEnvelope?: { readonly payload?: unknown };
+  readonly predicateType?: unknown;
+} {
   try {
-    bundle = JSON.parse(fromUtf8(bytes, 'bundle'));
-    statement = JSON.parse(fromUtf8(fromBase64(String(bundle.dsseEnvelope?.payload), 'payload'), 'statement'));
+    return JSON.parse(text);
   } catch (cause) {
-    throw new SignetError('ERR_JSON', 'a stored bundle is damaged', { cause });
+    throw new SignetError('ERR_JSON', 'it is not JSON', { cause });
   }
-  if (typeof statement.predicateType !== 'string') return undefined;
-  if (!statement.subject?.some((subject) => subject.digest?.sha512 === sha512)) return undefined;
-  return { predicateType: statement.predicateType, bundle };
 }
