@@ -7,6 +7,9 @@ export {
 export { type CtOptions, ctRoutes } from './ct/routes.ts';
 export type { BatchLimits } from './engine/log-engine.ts';
 export { type RekorV2Options, rekorV2Routes } from './rekor/routes.ts';
+export type { SearchQuery } from './search/entry-index.ts';
+export type { FoundEntries } from './search/index-database.ts';
+export type { SearchTerm } from './search/search-keys.ts';
 export {
   type LoggedEntry,
   logOrigin,

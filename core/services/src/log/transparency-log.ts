@@ -9,6 +9,8 @@ import {
 import type { Signer } from '@signet/primitives/keys';
 import { checkpointSigner } from './checkpoint-signer.ts';
 import { type BatchLimits, LogEngine } from './engine/log-engine.ts';
+import { EntryIndex, type SearchQuery } from './search/entry-index.ts';
+import type { FoundEntries } from './search/index-database.ts';
 import { encodeTiledEntry, tiledFormat } from './tiled-format.ts';
 
 export interface TransparencyLogOptions {
@@ -18,6 +20,8 @@ export interface TransparencyLogOptions {
   readonly origin: string;
   /** Ed25519 for a log that Rekor v2's clients and witnesses read; P-256 for Rekor v1's. */
   readonly signer: Signer;
+  /** Whether entries are indexed for {@link TransparencyLog.search}; default true. */
+  readonly search?: boolean;
   readonly batch?: BatchLimits;
   /** A file on other storage in which the last released checkpoint is remembered, synced before every release. */
   readonly forkGuardFile?: string;
@@ -48,20 +52,24 @@ export class TransparencyLog {
   /** All 32 bytes of the checkpoint key's id, which Rekor v2 answers as `logId.keyId`. */
   readonly keyId: Uint8Array;
   readonly #engine: LogEngine;
+  readonly #index: EntryIndex | undefined;
 
-  private constructor(options: TransparencyLogOptions, engine: LogEngine) {
+  private constructor(options: TransparencyLogOptions, engine: LogEngine, index: EntryIndex | undefined) {
     this.origin = options.origin;
     this.publicKey = options.signer.publicKey;
     this.keyId = logKeyId(options.origin, options.signer.publicKey);
     this.#engine = engine;
+    this.#index = index;
   }
 
   /** @internal See {@link openTransparencyLog}. */
   static async open(options: TransparencyLogOptions): Promise<TransparencyLog> {
     const { directory, origin, signer, batch, forkGuardFile, onFatal } = options;
     checkOrigin(origin);
+    const index = options.search === false ? undefined : new EntryIndex(directory);
     const engine = await LogEngine.open({
       directory,
+      onPublish: (tree) => index?.follow(tree),
       format: tiledFormat,
       identity: { origin, publicKey: signer.publicKey.spki },
       signCheckpoint: checkpointSigner(origin, signer),
@@ -69,7 +77,7 @@ export class TransparencyLog {
       ...(forkGuardFile === undefined ? {} : { forkGuardFile }),
       ...(onFatal === undefined ? {} : { onFatal }),
     });
-    return new TransparencyLog(options, engine);
+    return new TransparencyLog(options, engine, index);
   }
 
   /** Number of entries in the present checkpoint. */
@@ -96,12 +104,11 @@ export class TransparencyLog {
     const record = encodeTiledEntry(entry);
     const leafHash = hashLeaf(entry);
     const appended = await this.#engine.append({ key: leafHash, build: () => ({ record, leafHash }) });
+    const index = BigInt(appended.index);
+    if (appended.duplicate) return { ...this.#prove(index, leafHash), duplicate: true };
     const { treeSize, rootHash, checkpoint } = appended.published;
     const hashes = this.#engine.inclusionProof(appended.index, treeSize);
-    const index = BigInt(appended.index);
-    // Older tiles come from disk, and a wrong proof must not leave the house.
-    if (appended.duplicate) verifyInclusion({ index, treeSize: BigInt(treeSize), leafHash, hashes, rootHash });
-    return { index, treeSize: BigInt(treeSize), rootHash, hashes, checkpoint, duplicate: appended.duplicate };
+    return { index, treeSize: BigInt(treeSize), rootHash, hashes, checkpoint, duplicate: false };
   }
 
   /** The latest signed checkpoint. */
@@ -112,6 +119,25 @@ export class TransparencyLog {
   /** The entry at `index`, or undefined when the log is shorter. */
   async entry(index: bigint): Promise<Uint8Array | undefined> {
     return (await this.#engine.readRecord(Number(index)))?.subarray(2);
+  }
+
+  /** The entry at `index` with its proof in the present tree, or undefined when the log is shorter. */
+  async find(index: bigint): Promise<(LoggedEntry & { readonly body: Uint8Array }) | undefined> {
+    const body = await this.entry(index);
+    if (body === undefined) return undefined;
+    return { ...this.#prove(index, hashLeaf(body)), duplicate: true, body };
+  }
+
+  /**
+   * Indices of entries that match a query, ascending, a part at a time. Every entry that was acknowledged before the call is considered.
+   *
+   * @throws ERR_LOG_INDEX when this log has no index, or it cannot be built
+   */
+  search(query: SearchQuery): Promise<FoundEntries> {
+    if (this.#index === undefined) {
+      return Promise.reject(new SignetError('ERR_LOG_INDEX', 'this log keeps no search index'));
+    }
+    return this.#index.find(query);
   }
 
   /** A tile with its first `width` hashes, or undefined when the log is not so long. */
@@ -141,17 +167,25 @@ export class TransparencyLog {
 
   /** A proof of the entry at `index` that is verified offline (c2sp.org/tlog-proof). @throws ERR_LOG_RANGE */
   async proofText(index: bigint): Promise<string> {
-    const { treeSize, rootHash, checkpoint } = this.#engine.published;
-    const hashes = this.#engine.inclusionProof(Number(index), treeSize);
-    const entry = await this.entry(index);
+    const entry = await this.find(index);
     if (entry === undefined) throw new SignetError('ERR_LOG_RANGE', `the log has no entry ${index}`);
-    verifyInclusion({ index, treeSize: BigInt(treeSize), leafHash: hashLeaf(entry), hashes, rootHash });
+    const { hashes, checkpoint } = entry;
     return `${['c2sp.org/tlog-proof@v1', `index ${index}`, ...hashes.map(toBase64)].join('\n')}\n\n${checkpoint}`;
   }
 
   /** Finishes what was taken and lets go of the directory. */
-  close(): Promise<void> {
-    return this.#engine.close();
+  async close(): Promise<void> {
+    const closed = this.#engine.close();
+    await this.#index?.close();
+    await closed;
+  }
+
+  /** Inclusion proof of what is on disk. Older tiles come from there, and a wrong proof must not leave the house. */
+  #prove(index: bigint, leafHash: Uint8Array): Omit<LoggedEntry, 'duplicate'> {
+    const { treeSize, rootHash, checkpoint } = this.#engine.published;
+    const hashes = this.#engine.inclusionProof(Number(index), treeSize);
+    verifyInclusion({ index, treeSize: BigInt(treeSize), leafHash, hashes, rootHash });
+    return { index, treeSize: BigInt(treeSize), rootHash, hashes, checkpoint };
   }
 }
 

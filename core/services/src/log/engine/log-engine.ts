@@ -14,6 +14,8 @@ export interface PublishedTree {
   readonly treeSize: number;
   readonly rootHash: Uint8Array;
   readonly checkpoint: string;
+  /** Length of `entries.dat`. */
+  readonly endOffset: number;
 }
 
 /** An entry before it has a place. Where its bytes depend on that place, they are built when it is known. */
@@ -50,6 +52,8 @@ export interface EngineOptions {
   readonly batch?: BatchLimits;
   /** A file on other storage that remembers the last checkpoint; see {@link ForkGuard}. */
   readonly forkGuardFile?: string;
+  /** Told of every tree that has become visible. */
+  readonly onPublish?: (tree: PublishedTree) => void;
   /**
    * Told once when the log can't go on: after a failed write or fsync nobody knows what is on the disk, and trying again
    * would only hide that. The default throws it as an uncaught exception, which ends the process.
@@ -81,7 +85,7 @@ export class LogEngine {
   readonly #duplicates: DuplicateIndex;
   readonly #queue: Waiting[] = [];
   readonly #waitingByKey = new Map<string, Waiting>();
-  #published: PublishedTree = { treeSize: 0, rootHash: new Uint8Array(), checkpoint: '' };
+  #published: PublishedTree = { treeSize: 0, rootHash: new Uint8Array(), checkpoint: '', endOffset: 0 };
   #running: Promise<void> | undefined;
   #failure: SignetError | undefined;
   #closing: Promise<void> | undefined;
@@ -299,12 +303,13 @@ export class LogEngine {
 
   /** Makes the store's state durable and signed, then visible. Signing runs beside the disk; releasing waits for both. */
   async #publish(): Promise<void> {
-    const { treeSize, rootHash, time } = this.#store.state;
+    const { treeSize, rootHash, time, endOffset } = this.#store.state;
     this.#refreshWanted = false;
     const signed = this.#options.signCheckpoint({ treeSize, rootHash, time: Math.max(Date.now(), time) });
     const [checkpoint] = await Promise.all([signed, this.#store.sync()]);
     await this.#guard.write({ treeSize, rootHash, checkpoint });
-    this.#published = { treeSize, rootHash, checkpoint };
+    this.#published = { treeSize, rootHash, checkpoint, endOffset };
+    this.#options.onPublish?.(this.#published);
   }
 
   #fail(cause: unknown): void {

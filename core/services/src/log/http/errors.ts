@@ -15,6 +15,7 @@ const answers: Partial<Record<ErrorCode, readonly [status: number, grpc: number]
   ERR_LOG_OVERLOADED: [503, 14],
   ERR_LOG_CLOSED: [503, 14],
   ERR_LOG_FULL: [503, 14],
+  ERR_LOG_INDEX: [503, 14],
 };
 
 /** An answer in the way of gRPC's HTTP gateway, which Rekor's clients read. */

@@ -1,9 +1,10 @@
-import { tlogEntryToJson } from '@signet/primitives/formats';
-import type { FastifyPluginAsync } from 'fastify';
+import { parseRekorBody, SignetError, tlogEntryToJson } from '@signet/primitives/formats';
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { handleError, handleNotFound, sendError } from '../http/errors.ts';
 import { addTileRoutes } from '../http/tile-routes.ts';
-import type { TransparencyLog } from '../transparency-log.ts';
+import type { LoggedEntry, TransparencyLog } from '../transparency-log.ts';
 import { EntryVerifier } from './entry-verifier.ts';
+import { readSearchRequest } from './search-request.ts';
 
 export interface RekorV2Options {
   /** Largest request in bytes; default 4 MiB, as upstream. */
@@ -41,21 +42,17 @@ export function rekorV2Routes(log: TransparencyLog, options: RekorV2Options = {}
     });
 
     app.post('/api/v2/log/entries', { bodyLimit }, async (request, reply) => {
-      const body = Buffer.isBuffer(request.body) ? request.body : new Uint8Array();
-      const { kind, version, canonicalizedBody } = await verifier.verify(body);
+      const { kind, version, canonicalizedBody } = await verifier.verify(requestBody(request));
       const logged = await log.append(canonicalizedBody);
-      const { index, treeSize, rootHash, hashes, checkpoint } = logged;
-      const entry = {
-        logIndex: index,
-        logId: log.keyId,
-        kind,
-        version,
-        integratedTime: 0n,
-        inclusionProof: { logIndex: index, rootHash, treeSize, hashes, checkpoint },
-        canonicalizedBody,
-      };
-      // Upstream writes unset fields too; a v2 log promises nothing, it proves.
-      return reply.code(201).send({ ...tlogEntryToJson(entry), inclusionPromise: null });
+      return reply.code(201).send(entryToJson(log, logged, { kind, version, canonicalizedBody }));
+    });
+
+    app.post('/api/v2/index/retrieve', { bodyLimit: 64 << 10 }, async (request, reply) => {
+      const found = await log.search(readSearchRequest(requestBody(request)));
+      const entries = await Promise.all(found.entries.map((index) => findEntry(log, index)));
+      reply.header('cache-control', 'no-cache');
+      // `next` is `from` of the query for the rest.
+      return { format: 1, entries, next: found.next ?? null };
     });
 
     addTileRoutes(app, log, '', 'entries');
@@ -72,4 +69,26 @@ export function rekorV2Routes(log: TransparencyLog, options: RekorV2Options = {}
       log.healthy ? { status: 'SERVING' } : reply.code(503).send({ status: 'NOT_SERVING' }),
     );
   };
+}
+
+function requestBody(request: FastifyRequest): Uint8Array {
+  return Buffer.isBuffer(request.body) ? request.body : new Uint8Array();
+}
+
+async function findEntry(log: TransparencyLog, index: number): Promise<Record<string, unknown>> {
+  const entry = await log.find(BigInt(index));
+  if (entry === undefined) throw new SignetError('ERR_LOG_RANGE', `the log has no entry ${index}`);
+  const { kind, version } = parseRekorBody(entry.body);
+  return entryToJson(log, entry, { kind, version, canonicalizedBody: entry.body });
+}
+
+/** Sigstore's TransparencyLogEntry as upstream writes it: unset fields too. A v2 log promises nothing, it proves. */
+function entryToJson(
+  log: TransparencyLog,
+  { index, rootHash, treeSize, hashes, checkpoint }: LoggedEntry,
+  entry: { kind: string; version: string; canonicalizedBody: Uint8Array },
+): Record<string, unknown> {
+  const inclusionProof = { logIndex: index, rootHash, treeSize, hashes, checkpoint };
+  const json = tlogEntryToJson({ ...entry, logIndex: index, logId: log.keyId, integratedTime: 0n, inclusionProof });
+  return { ...json, inclusionPromise: null };
 }

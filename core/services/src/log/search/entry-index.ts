@@ -1,0 +1,118 @@
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { SignetError } from '@signet/primitives/formats';
+import { type FoundEntries, IndexDatabase } from './index-database.ts';
+import type { IndexWorkerData } from './index-worker.ts';
+import { type SearchTerm, searchKey } from './search-keys.ts';
+
+/** What to look for. */
+export interface SearchQuery {
+  /** At least one. */
+  readonly terms: readonly SearchTerm[];
+  readonly operator: 'and' | 'or';
+  /** Index to begin at. */
+  readonly from: number;
+  readonly limit: number;
+}
+
+/** What a follower needs to know of a log. */
+export interface FollowedTree {
+  readonly treeSize: number;
+  readonly endOffset: number;
+}
+
+/**
+ * The search index of a log, built by a thread of its own that follows behind the entries: writing never waits for it. A
+ * search waits until it has caught up with what was acknowledged before, so that nothing acknowledged is ever missed.
+ */
+export class EntryIndex {
+  readonly #files: IndexWorkerData;
+  #worker: Worker | undefined;
+  #reader: IndexDatabase | undefined;
+  #target: FollowedTree = { treeSize: 0, endOffset: 0 };
+  #indexed = 0;
+  #working = false;
+  #failure: unknown;
+  readonly #waiting = new Set<{ treeSize: number; resolve: () => void; reject: (error: unknown) => void }>();
+
+  /** @param directory the log's */
+  constructor(directory: string) {
+    this.#files = { databaseFile: join(directory, 'index.db'), entriesFile: join(directory, 'entries.dat') };
+  }
+
+  /** Indexes up to this tree, sooner or later. */
+  follow(tree: FollowedTree): void {
+    this.#target = tree;
+    this.#next();
+  }
+
+  /**
+   * Entries that match, ascending.
+   *
+   * @throws ERR_LOG_INDEX when the index cannot be built
+   */
+  async find({ terms, operator, from, limit }: SearchQuery): Promise<FoundEntries> {
+    if (this.#target.treeSize === 0) return { entries: [], next: undefined };
+    await this.#caughtUp(this.#target.treeSize);
+    try {
+      this.#reader ??= new IndexDatabase(this.#files.databaseFile);
+      return this.#reader.find(terms.map(searchKey), operator, from, limit);
+    } catch (cause) {
+      throw this.#unusable(cause);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#fail(new SignetError('ERR_LOG_CLOSED', 'the log is closed'));
+    this.#reader?.close();
+    await this.#worker?.terminate();
+  }
+
+  #next(): void {
+    if (this.#working || this.#failure !== undefined || this.#indexed >= this.#target.treeSize) return;
+    this.#working = true;
+    this.#worker ??= this.#start();
+    this.#worker.postMessage(this.#target);
+  }
+
+  #caughtUp(treeSize: number): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#indexed >= treeSize) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiting.add({ treeSize, resolve, reject }));
+  }
+
+  #start(): Worker {
+    // The sources run as they are, and as they are built.
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const worker = new Worker(new URL(`./index-worker.${extension}`, import.meta.url), { workerData: this.#files });
+    worker.unref();
+    worker.on('message', (indexed: number) => {
+      this.#indexed = indexed;
+      this.#working = false;
+      for (const waiting of this.#waiting) {
+        if (waiting.treeSize > indexed) continue;
+        this.#waiting.delete(waiting);
+        waiting.resolve();
+      }
+      this.#next();
+    });
+    worker.on('error', (cause) => this.#fail(this.#unusable(cause)));
+    return worker;
+  }
+
+  #unusable(cause: unknown): SignetError {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const { databaseFile } = this.#files;
+    return new SignetError(
+      'ERR_LOG_INDEX',
+      `the search index cannot be used: ${reason}; delete ${databaseFile}, from which nothing is lost, and start again`,
+      { cause },
+    );
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    for (const { reject } of this.#waiting) reject(this.#failure);
+    this.#waiting.clear();
+  }
+}

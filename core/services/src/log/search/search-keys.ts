@@ -1,0 +1,97 @@
+import { hash } from 'node:crypto';
+import {
+  Certificate,
+  type EntryDigest,
+  type EntryVerifier,
+  type FulcioClaimName,
+  fulcioClaims,
+  fulcioIssuer,
+  parseRekorBody,
+  type RekorBody,
+  SignetError,
+  toHex,
+} from '@signet/primitives/formats';
+
+/** What entries are found by. */
+export type SearchTerm =
+  | { readonly kind: 'digest'; readonly algorithm: string; readonly value: Uint8Array }
+  /** SHA-256 of the DER of SubjectPublicKeyInfo. */
+  | { readonly kind: 'publicKey'; readonly fingerprint: Uint8Array }
+  | { readonly kind: 'email' | 'subject' | 'issuer'; readonly text: string }
+  | { readonly kind: 'claim'; readonly name: FulcioClaimName; readonly text: string };
+
+/** Bytes of a key in the index. */
+export const searchKeySize = 16;
+
+/**
+ * The key of a term: a cut SHA-256, so that terms of all kinds and lengths lie in one table. Addresses and names are found
+ * whatever their case, as Rekor does it; claims are exact.
+ */
+export function searchKey(term: SearchTerm): Uint8Array {
+  return hash('sha256', termText(term), 'buffer').subarray(0, searchKeySize);
+}
+
+function termText(term: SearchTerm): string {
+  switch (term.kind) {
+    case 'digest':
+      return `digest\0${term.algorithm}\0${toHex(term.value)}`;
+    case 'publicKey':
+      return `publicKey\0${toHex(term.fingerprint)}`;
+    case 'claim':
+      return `claim\0${term.name}\0${term.text}`;
+    default:
+      return `${term.kind}\0${term.text.toLowerCase()}`;
+  }
+}
+
+/** Everything that an entry is found by; nothing for an entry of a kind that is not understood. */
+export function entryTerms(body: Uint8Array): SearchTerm[] {
+  const parsed = readable(() => parseRekorBody(body));
+  if (parsed === undefined) return [];
+  return [...digestsOf(parsed).map(digestTerm), ...verifiersOf(parsed).flatMap(verifierTerms)];
+}
+
+function digestTerm({ algorithm, value }: EntryDigest): SearchTerm {
+  return { kind: 'digest', algorithm, value };
+}
+
+function digestsOf(body: RekorBody): EntryDigest[] {
+  if (body.kind === 'hashedrekord') return [body.digest];
+  const { payloadHash, envelopeHash } = body;
+  return [payloadHash, envelopeHash].filter((digest) => digest !== undefined);
+}
+
+function verifiersOf(body: RekorBody): EntryVerifier[] {
+  if (body.kind === 'hashedrekord') return [body.signature.verifier];
+  return 'verifier' in body ? [body.verifier] : body.signatures.map(({ verifier }) => verifier);
+}
+
+function verifierTerms({ kind, bytes }: EntryVerifier): SearchTerm[] {
+  if (kind === 'publicKey') return [{ kind: 'publicKey', fingerprint: hash('sha256', bytes, 'buffer') }];
+  const certificate = readable(() => Certificate.parse(bytes));
+  if (certificate === undefined) return [];
+  const terms: SearchTerm[] = [
+    { kind: 'publicKey', fingerprint: hash('sha256', certificate.publicKey.spki, 'buffer') },
+  ];
+  for (const { type, value } of readable(() => certificate.subjectAlternativeNames) ?? []) {
+    if (type === 'email') terms.push({ kind: 'email', text: value });
+    terms.push({ kind: 'subject', text: value });
+  }
+  const claims = readable(() => fulcioClaims(certificate)) ?? {};
+  const issuer = fulcioIssuer(claims);
+  if (issuer !== undefined) terms.push({ kind: 'issuer', text: issuer });
+  for (const [name, text] of Object.entries(claims)) {
+    if (name !== 'issuer' && name !== 'issuerV1') terms.push({ kind: 'claim', name: name as FulcioClaimName, text });
+  }
+  return terms;
+}
+
+/** What an entry says in a form that cannot be read is not found by it; nobody can stop the index with such an entry. */
+function readable<Value>(read: () => Value): Value | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof SignetError) return undefined;
+    throw error;
+  }
+}
