@@ -69,7 +69,7 @@ export const command: Command = {
       lockfile,
       offline: context.offline,
       registryFor: (name) => install.registryFor(name, settings.options, context.registry),
-      request: { signal: context.signal },
+      request: { signal: context.signal, transport: await install.transportFor(settings) },
     });
     const verdict = install.verdictOf(report);
     if (!context.json) tellReport(report, context, context.note);

@@ -74,7 +74,7 @@ async function verifyProject(
     lockfile,
     offline: context.offline,
     registryFor: (name) => install.registryFor(name, settings.options, context.registry),
-    request: { signal: context.signal },
+    request: { signal: context.signal, transport: await install.transportFor(settings) },
   });
   const verdict = install.verdictOf(report);
   if (context.json) context.printJson(reportDocument(report, verdict));
@@ -98,7 +98,10 @@ async function verifyVersion(context: CommandContext, values: OptionValues, what
   requireNetwork(context);
   const settings = await install.loadNpmSettings({ cwd: context.cwd, env: context.env });
   const registry = install.registryFor(name, settings.options, context.registry);
-  const integrity = await install.fetchIntegrity(name, version, registry, { signal: context.signal });
+  const integrity = await install.fetchIntegrity(name, version, registry, {
+    signal: context.signal,
+    transport: await install.transportFor(settings),
+  });
   return await judge(context, values, { name, version, integrity, locations: [registry.url] });
 }
 
@@ -119,7 +122,7 @@ async function judge(context: CommandContext, values: OptionValues, subject: Pac
     {
       ...loaded,
       registryFor: (name) => install.registryFor(name, settings.options, context.registry),
-      request: { signal: context.signal },
+      request: { signal: context.signal, transport: await install.transportFor(settings) },
     },
     subject,
   );

@@ -8,5 +8,6 @@ export * from './registry.ts';
 export * from './registry-version.ts';
 export * from './report.ts';
 export * from './run-npm.ts';
+export * from './transport.ts';
 export * from './trust-roots.ts';
 export * from './verify-lockfile.ts';

@@ -17,6 +17,8 @@ export interface NpmSettings {
   readonly dryRun: boolean;
   /** npm's options as npm's own libraries take them; may hold credentials. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** The environment that they were read in. */
+  readonly env: NpmInvocation['env'];
 }
 
 /**
@@ -58,7 +60,7 @@ export async function loadNpmSettings({ cwd, env, flags = [] }: NpmInvocation): 
       'a global installation has no lockfile that could be verified; leave out --global',
     );
   }
-  return { directory: resolve(cwd, config.localPrefix), dryRun: options.dryRun === true, options };
+  return { directory: resolve(cwd, config.localPrefix), dryRun: options.dryRun === true, options, env };
 }
 
 /** The folder of the npm that belongs to a Node, for the settings that its packager gave it. */

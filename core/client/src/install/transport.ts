@@ -1,0 +1,59 @@
+import type { NpmSettings } from './npm-settings.ts';
+
+/** Settings under which Node's own fetch would not go the way that npm goes: proxies, certificates, addresses. */
+const special = ['proxy', 'httpsProxy', 'ca', 'cafile', 'cert', 'key', 'localAddress'];
+
+/** npm's client looks at these by itself. */
+const proxyVariables = ['HTTP_PROXY', 'HTTPS_PROXY', 'PROXY', 'http_proxy', 'https_proxy', 'proxy'];
+
+/**
+ * What carries requests to a registry: Node's fetch or, where npm is configured for a proxy, certificates or an address of its own,
+ * npm's client with exactly these. That takes a tenth of a second to load, so it is not the rule.
+ *
+ * @returns undefined for Node's fetch
+ */
+export async function transportFor({ options, env }: NpmSettings): Promise<typeof fetch | undefined> {
+  const proxied = proxyVariables.some((name) => !isUnset(env[name]));
+  if (!proxied && special.every((name) => isUnset(options[name])) && options.strictSSL !== false) return undefined;
+  const { default: npmFetch } = await import('npm-registry-fetch');
+  return async (input, init = {}) => {
+    const response = await npmFetch(String(input), {
+      ...options,
+      method: init.method ?? 'GET',
+      headers: Object.fromEntries(new Headers(init.headers)),
+      ...(init.signal ? { signal: init.signal } : {}),
+      // Evidence is asked for anew each time, and it is the caller who tries again.
+      cache: undefined,
+      preferOnline: true,
+      fetchRetries: 0,
+    }).catch(answerOf);
+    return response instanceof Response ? response : await asResponse(response);
+  };
+}
+
+type NpmResponse = Awaited<ReturnType<typeof import('npm-registry-fetch')>>;
+
+async function asResponse(response: NpmResponse): Promise<Response> {
+  return new Response(new Uint8Array(await response.buffer()), {
+    status: response.status,
+    headers: [...response.headers],
+  });
+}
+
+/** npm's client throws an error for a status that means failure; the status is what the caller judges by. */
+function answerOf(error: unknown): Response {
+  const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
+  if (typeof status !== 'number' || status < 400 || status > 599) throw error;
+  const body = error instanceof Error && 'body' in error ? error.body : undefined;
+  return new Response(typeof body === 'string' ? body : JSON.stringify(body ?? {}), { status });
+}
+
+function isUnset(value: unknown): boolean {
+  return (
+    value === undefined ||
+    value === null ||
+    value === false ||
+    value === '' ||
+    (Array.isArray(value) && value.length === 0)
+  );
+}
