@@ -1,5 +1,12 @@
 import type { LockedPackage } from '../npm/index.ts';
-import { concernsPackage, isPrivateName, matchesName, type Policy, type Violation } from '../policy/index.ts';
+import {
+  applyExceptions,
+  concernsPackage,
+  isPrivateName,
+  matchesName,
+  type Policy,
+  type Violation,
+} from '../policy/index.ts';
 
 /**
  * What a lockfile says of one package that evidence about a tarball cannot make good: no hash to bind it to, a source without a tarball,
@@ -53,7 +60,7 @@ export function lockfileViolations(policy: Policy, entry: LockedPackage): Violat
       next: 'publish a patched version under a name of your own, or remove the patch',
     });
   }
-  return violations;
+  return applyExceptions(policy, { name, version, integrity: entry.integrity }, violations, new Date());
 }
 
 const origins = { git: 'from git', file: 'from a file', bundled: 'inside another package’s tarball' } as const;

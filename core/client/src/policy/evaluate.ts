@@ -1,5 +1,6 @@
 import { checkEvidence } from './check-evidence.ts';
 import { checkRequirement } from './check-requirement.ts';
+import { applyExceptions } from './exceptions.ts';
 import type { PackageFacts } from './facts.ts';
 import { matchesName } from './name-pattern.ts';
 import { ownersOf } from './ownership.ts';
@@ -8,7 +9,8 @@ import type { Decision, Violation } from './violation.ts';
 
 /**
  * Decides about one package version. Every matching rule must hold; of a requirement's publishers any one is enough. Evidence that
- * is present and does not verify, that another trust root vouches for, or that is distrusted denies the package in every mode.
+ * is present and does not verify, that another trust root vouches for, or that is distrusted denies the package in every mode. Only exceptions
+ * loosen anything.
  *
  * @param facts what was verified about the package, and what did not verify
  * @param options.now the time to which ages are compared, default the clock's
@@ -28,10 +30,11 @@ export function evaluatePolicy(policy: Policy, facts: PackageFacts, options: { r
     }
   }
   if (rules.length === 0 && policy.noMatch !== 'allow') violations.push(noRule(policy, name, version));
+  const judged = applyExceptions(policy, facts, violations, now);
   const [owner] = owners;
   return {
-    allowed: violations.every(({ severity }) => severity === 'warning'),
-    violations,
+    allowed: judged.every(({ severity }) => severity === 'warning'),
+    violations: judged,
     rules: rules.map(({ id }) => id),
     ...(owner === undefined ? {} : { trustRoot: owner.name }),
   };

@@ -1,4 +1,5 @@
 export * from './evaluate.ts';
+export * from './exceptions.ts';
 export * from './facts.ts';
 export { matchesName, type NamePattern, parseNamePattern } from './name-pattern.ts';
 export * from './ownership.ts';

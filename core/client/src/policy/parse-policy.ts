@@ -1,20 +1,22 @@
+import { parseExceptions } from './parse-exceptions.ts';
 import { parsePatterns } from './parse-patterns.ts';
 import { parsePublishers } from './parse-publishers.ts';
 import { parseRules } from './parse-rules.ts';
 import type { Distrust, Policy, TrustRootReference } from './policy.ts';
 import { PolicyReader } from './policy-reader.ts';
 
-const known = ['version', 'mode', 'noMatch', 'trustRoots', 'publishers', 'rules', 'distrust'];
-const later = ['extends', 'registries', 'defaults', 'exceptions', 'sequence', 'expires'];
+const known = ['version', 'mode', 'noMatch', 'trustRoots', 'publishers', 'rules', 'distrust', 'exceptions'];
+const later = ['extends', 'registries', 'defaults', 'sequence', 'expires'];
 
 /**
  * Reads a trust policy (format version 1: notes on the policy format, INTERFACES "Policy").
  *
  * @param text YAML 1.2 or JSON
  * @param options.path names the file in messages
+ * @param options.now the time that ends of exceptions are compared with, default the clock's
  * @throws ERR_POLICY_INVALID for anything that is not understood completely, ERR_INPUT_TOO_LARGE
  */
-export function parsePolicy(text: string, options: { readonly path?: string } = {}): Policy {
+export function parsePolicy(text: string, options: { readonly path?: string; readonly now?: Date } = {}): Policy {
   const path = options.path ?? 'trust-policy.yaml';
   const reader = new PolicyReader(text, path);
   const top = reader.section(reader.root, [], known, later);
@@ -26,6 +28,7 @@ export function parsePolicy(text: string, options: { readonly path?: string } = 
   const mode = reader.oneOf(reader.optional(top, 'mode') ?? 'enforce', ['mode'], ['enforce', 'warn']);
   const noMatch = reader.oneOf(reader.optional(top, 'noMatch') ?? 'warn', ['noMatch'], ['allow', 'warn', 'deny']);
   const publishers = parsePublishers(reader, reader.optional(top, 'publishers'));
+  const rules = parseRules(reader, reader.optional(top, 'rules'), mode, publishers);
   return {
     path,
     version,
@@ -33,8 +36,9 @@ export function parsePolicy(text: string, options: { readonly path?: string } = 
     noMatch,
     trustRoots: parseTrustRoots(reader, reader.optional(top, 'trustRoots')),
     publishers,
-    rules: parseRules(reader, reader.optional(top, 'rules'), mode, publishers),
+    rules,
     distrust: parseDistrust(reader, reader.optional(top, 'distrust')),
+    exceptions: parseExceptions(reader, reader.optional(top, 'exceptions'), rules, options.now ?? new Date()),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { Exception } from './exceptions.ts';
 import type { NamePattern } from './name-pattern.ts';
 import type { Publisher } from './publisher.ts';
 
@@ -16,6 +17,7 @@ export interface Policy {
   readonly publishers: ReadonlyMap<string, Publisher>;
   readonly rules: readonly Rule[];
   readonly distrust: readonly Distrust[];
+  readonly exceptions: readonly Exception[];
 }
 
 /** A trust root, the names it owns and the identity issuers it may vouch for (ARCHITECTURE 9). */

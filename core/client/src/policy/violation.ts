@@ -20,6 +20,7 @@ export const violationCodes = {
   TP130: 'an attestation is missing',
   TP131: 'an attestation was found but does not satisfy',
   TP150: 'the signer, the log entry or the bytes are distrusted',
+  TP301: 'an exception has expired',
 } as const;
 
 export type ViolationCode = keyof typeof violationCodes;

@@ -86,10 +86,7 @@ describe('trust policies', () => {
       replace('threshold: 2', 'treshold: 2'),
       /p\.yaml:21: .*treshold.*did you mean threshold/,
     ],
-    'a key that only later versions understand': [
-      replace('mode: enforce', 'exceptions: []'),
-      /does not support it yet/,
-    ],
+    'a key that only later versions understand': [replace('mode: enforce', 'defaults: {}'), /does not support it yet/],
     'an unknown kind of requirement': [replace('- signature:', '- signatures:'), /did you mean signature\?/],
     'a key twice': [replace('noMatch: warn', 'noMatch: warn\nnoMatch: allow'), /p\.yaml:5: .*unique/i],
     'another tag': [replace('mode: enforce', 'mode: !!js/function enforce'), /tag/i],
