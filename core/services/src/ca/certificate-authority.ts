@@ -88,6 +88,18 @@ export class CertificateAuthority {
     this.chain = options.chain;
   }
 
+  /** Until when certificates can be issued: after it they would outlive the issuing certificate. */
+  get servingUntil(): Date {
+    const lifetimeSeconds = this.#options.lifetimeSeconds ?? defaultLifetimeSeconds;
+    return new Date(this.#issuing.notAfter.getTime() - lifetimeSeconds * 1000);
+  }
+
+  /** Whether certificates can be issued now. */
+  get isServing(): boolean {
+    const now = this.#clock();
+    return now >= this.#issuing.notBefore && now <= this.servingUntil;
+  }
+
   /**
    * @throws IssuanceError when the request is refused: ERR_TOKEN_*, ERR_ISSUER_UNAVAILABLE, ERR_KEY_UNSUPPORTED,
    *   ERR_KEY_WEAK, ERR_CSR_FORMAT, ERR_PROOF_OF_POSSESSION; ERR_CT_LOG or ERR_AUTHORITY_CHAIN when this side fails

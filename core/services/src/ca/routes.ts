@@ -67,7 +67,10 @@ export function caRoutes(authority: CertificateAuthority): FastifyPluginAsync {
       issuers: [...authority.issuers.issuers, ...authority.issuers.metaIssuers].map(describeIssuer),
     };
     app.get('/api/v2/configuration', async () => configuration);
-    app.get('/healthz', async () => ({ status: 'SERVING' }));
+    app.get('/healthz', async (_request, reply) => {
+      if (authority.isServing) return { status: 'SERVING' };
+      return reply.code(503).send({ status: 'NOT_SERVING' });
+    });
     app.options('/*', async (_request, reply) =>
       reply
         .code(204)

@@ -48,7 +48,10 @@ export function tsaRoutes(authority: TimestampAuthority): FastifyPluginAsync {
     app.get('/api/v1/timestamp/certchain', async (_request, reply) =>
       reply.type('application/pem-certificate-chain').send(chain),
     );
-    app.get('/healthz', async () => ({ status: 'SERVING' }));
+    app.get('/healthz', async (_request, reply) => {
+      if (authority.isServing) return { status: 'SERVING' };
+      return reply.code(503).send({ status: 'NOT_SERVING' });
+    });
   };
 }
 

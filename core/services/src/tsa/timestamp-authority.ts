@@ -63,6 +63,17 @@ export class TimestampAuthority {
     this.#algorithm = algorithmOf(options.signer);
   }
 
+  /** Until when timestamps can be given. */
+  get servingUntil(): Date {
+    return this.#certificate.notAfter;
+  }
+
+  /** Whether timestamps can be given now: the certificate is valid and the clock is believed. */
+  get isServing(): boolean {
+    const now = this.#clock.now();
+    return now !== undefined && this.#certificate.isValidAt(now);
+  }
+
   /**
    * @returns DER of a TimeStampResp that grants
    * @throws TimestampRefusal (ERR_TIMESTAMP_REFUSED)

@@ -28,7 +28,7 @@ oidc-issuers:
     client-id: sigstore
     type: email
     contact: someone@example.com
-    description: "OIDC auth"
+    description: "Hellō OIDC auth"
   https://login.example.dev/auth:
     issuer-url: https://login.example.dev/auth
     client-id: sigstore
@@ -58,10 +58,13 @@ ci-issuer-metadata:
     subject-alternative-name-template: "{{ .url }}/{{ .job_workflow_ref }}"
   *circleci-type:
     default-template-values:
+      # a comment with "quotes" and {{ .braces }}
       api_url: "https://circleci.com/api/v2"
     extension-templates:
+      runner-environment: '{{if eq (index . "oidc.circleci.com/ssh-rerun") "true"}}ssh-rerun{{ else }}""{{end}}'
+      build-trigger: refs/{{if eq .ref_type "branch"}}heads/{{ else }}tags/{{end}}{{ .ref }}
       source-repository-ref: '{{index . "oidc.circleci.com/vcs-ref"}}'
-    subject-alternative-name-template: '{{.api_url}}/{{(index . "oidc.circleci.com/project-id")}}'
+    subject-alternative-name-template: '{{.api_url}}/{{(index . "oidc.circleci.com/project-id")}}' # is this right ?
 `);
     assert.equal(configuration.issuers.length, 3);
     const issuer = configuration.find(github);

@@ -235,6 +235,12 @@ describe('timestamp authority', () => {
     now = new Date('2050-01-01T00:00:00Z');
     const request = { messageImprint: imprint('sha256'), certificateRequested: false, hasExtensions: false };
     await assert.rejects(stamped.stamp(request), { code: 'ERR_TIMESTAMP_REFUSED', failure: 'timeNotAvailable' });
+    const stale = fastify();
+    await stale.register(tsaRoutes(stamped));
+    const health = await stale.inject('/healthz');
+    assert.equal(health.statusCode, 503);
+    assert.deepEqual(health.json(), { status: 'NOT_SERVING' });
+    assert.deepEqual((await app.inject('/healthz')).json(), { status: 'SERVING' });
   });
 
   it('makes a leaf whose only purpose is critical time-stamping', () => {
