@@ -1,3 +1,4 @@
+export { checkLog, type LogCheck } from './check-log.ts';
 export {
   type CertificateLog,
   type CertificateLogOptions,
