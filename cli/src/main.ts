@@ -12,7 +12,16 @@ function watchInterruption(): AbortSignal {
   if (watching) return interruption.signal;
   watching = true;
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(name, () => interruption.abort(new Error(`interrupted by ${name}`)));
+    // Not once(): modules that clean up on exit (signal-exit, below Verdaccio) end the process when a signal comes and they
+    // are the only ones left listening, and with that the clean stop.
+    process.on(name, function listener() {
+      if (!interruption.signal.aborted) {
+        interruption.abort(new Error(`interrupted by ${name}`));
+        return;
+      }
+      process.off(name, listener);
+      process.kill(process.pid, name);
+    });
   }
   return interruption.signal;
 }

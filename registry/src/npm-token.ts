@@ -26,26 +26,39 @@ export async function createNpmToken(instance: Instance, user: string): Promise<
     );
   }
   const password = await passwordOf(instance, user);
+  const first = await register(instance, user, password);
+  // 409: the user exists; whoever shows the password is given another token.
+  const credentials = Buffer.from(`${user}:${password}`).toString('base64');
+  const { answer, body } =
+    first.answer.status === 409 ? await register(instance, user, password, `Basic ${credentials}`) : first;
+  if (answer.ok && typeof body.token === 'string') return body.token;
+  throw new SignetError('ERR_REGISTRY_CREDENTIALS', `The registry gives ${user} no token: ${String(body.error)}`, {
+    found: `HTTP status ${answer.status}`,
+  });
+}
+
+/** npm's `PUT /-/user/org.couchdb.user:<name>`: makes a user, or logs one in. */
+async function register(
+  instance: Instance,
+  user: string,
+  password: string,
+  authorization?: string,
+): Promise<{ answer: Response; body: { readonly token?: unknown; readonly error?: unknown } }> {
   const url = `${instance.urls.registry}-/user/org.couchdb.user:${user}`;
-  let answer: Response;
   try {
-    answer = await fetch(url, {
+    const answer = await fetch(url, {
       method: 'PUT',
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', ...(authorization === undefined ? {} : { authorization }) },
       body: JSON.stringify({ _id: `org.couchdb.user:${user}`, name: user, password, type: 'user', roles: [] }),
       redirect: 'error',
       signal: AbortSignal.timeout(10_000),
     });
+    return { answer, body: (await answer.json()) as { token?: unknown; error?: unknown } };
   } catch (cause) {
     throw new SignetError('ERR_NETWORK', `The instance at ${instance.urls.registry} does not answer; is it up?`, {
       cause,
     });
   }
-  const body = (await answer.json().catch(() => ({}))) as { token?: unknown; error?: unknown };
-  if (answer.ok && typeof body.token === 'string') return body.token;
-  throw new SignetError('ERR_REGISTRY_CREDENTIALS', `The registry gives ${user} no token: ${String(body.error)}`, {
-    found: `HTTP status ${answer.status}`,
-  });
 }
 
 async function passwordOf(instance: Instance, user: string): Promise<string> {
