@@ -72,19 +72,23 @@ export function violationLines(violation: Violation, colour: boolean): string[] 
   ];
 }
 
-function summary({ judged, unmatched, local, violations, failures, allowed }: LockfileReport): string {
+function summary({ judged, unmatched, local, violations, failures }: LockfileReport): string {
   const errors = violations.filter(({ severity }) => severity === 'error').length;
   const signed = judged.filter(({ decision, attestations }) => decision.allowed && attestations.length > 0).length;
-  const parts = [
-    `${signed} of ${judged.length} packages that the policy names verified`,
-    ...(unmatched > 0 ? [`${unmatched} that it does not name`] : []),
+  return [
+    judged.length === 0
+      ? 'the policy names no package that it could verify: nothing was verified'
+      : `${signed} of ${packages(judged.length)} that the policy names verified`,
+    ...(unmatched > 0 ? [`${packages(unmatched)} that it does not name`] : []),
     ...(local > 0 ? [`${local} local`] : []),
     ...(errors > 0 ? [`${errors} ${errors === 1 ? 'reason' : 'reasons'} against`] : []),
-    ...(failures.length > 0 ? [`${failures.length} not reachable`] : []),
-  ];
-  const idle =
-    allowed && judged.length === 0 ? '. The policy names no package of this lockfile: nothing was verified' : '';
-  return `${parts.join(', ')}${idle}`;
+    ...(failures.length > 0 ? [`${failures.length} without an answer`] : []),
+  ].join(', ');
+}
+
+/** A number of packages in words. */
+export function packages(count: number): string {
+  return `${count} ${count === 1 ? 'package' : 'packages'}`;
 }
 
 /** The report for `--json`, foreign strings inert. */

@@ -119,7 +119,7 @@ rules: [ { id: signed, match: plain, require: [ { signature: { by: alice } } ] }
     assert.ok(isInstalled());
     assert.match(stdout, /added 1 package/);
     assert.match(stderr, /nothing was verified/);
-    assert.match(stderr, /1 packages installed/);
+    assert.match(stderr, /1 package installed/);
   });
 
   it('gives its flags to npm', async () => {

@@ -8,7 +8,7 @@ import {
   type OptionValues,
   textOption,
 } from '../command.ts';
-import { reportDocument, tellReport, verdictExitCodes } from '../lockfile-report.ts';
+import { packages, reportDocument, tellReport, verdictExitCodes } from '../lockfile-report.ts';
 
 /** Flags of `npm ci` that are common enough to be written without `--`. */
 const npmFlags = {
@@ -81,17 +81,26 @@ export const command: Command = {
 
     context.progress('npm ci');
     const stdout = context.json ? context.stderr : context.stdout;
-    const npmExitCode = await install.runNpm(npm, ['ci', ...flags], { cwd, env, stdout, stderr: context.stderr });
+    const npmExitCode = await install.runNpm(npm, ['ci', ...flags], {
+      cwd,
+      env,
+      stdout,
+      stderr: context.stderr,
+      signal: context.signal,
+    });
     if (npmExitCode === 0) await install.assertUnchanged(lockfile);
-    const compare = npmExitCode === 0 && !settings.dryRun;
-    const installed = compare ? await install.compareInstalledTree(settings.directory, lockfile.lock) : undefined;
+    const installed =
+      npmExitCode === 0 && !settings.dryRun
+        ? await install.compareInstalledTree(settings.directory, lockfile.lock)
+        : undefined;
     if (context.json) {
       context.printJson({
         ...reportDocument(report, verdict),
-        npm: { exitCode: npmExitCode, ...(compare ? { installed } : {}) },
+        npm: { exitCode: npmExitCode, ...(installed === undefined ? {} : { installed }) },
       });
     }
-    if (compare) context.note(`${installed} packages installed, none but verified lockfile entries`);
+    if (installed !== undefined)
+      context.note(`${packages(installed)} installed, none but those of the lockfile that was judged`);
     return npmExitCode;
   },
 };

@@ -14,10 +14,11 @@ import {
  */
 export function lockfileViolations(policy: Policy, entry: LockedPackage): Violation[] {
   const { name, alias, version = '', location } = entry;
-  if (entry.source === 'link') return [];
   const concerned = concernsPackage(policy, name, version, entry.integrity);
+  // A folder of the project is the project's own code, reviewed with it; one outside is anybody's.
+  if (entry.source === 'link' && (!concerned || isInside(entry.resolved))) return [];
   const base = {
-    package: `${name}@${version}`,
+    package: version === '' ? name : `${name}@${version}`,
     severity: isError(policy, name, version) ? 'error' : 'warning',
     evidence: location,
   } as const;
@@ -63,7 +64,18 @@ export function lockfileViolations(policy: Policy, entry: LockedPackage): Violat
   return applyExceptions(policy, { name, version, integrity: entry.integrity }, violations, new Date());
 }
 
-const origins = { git: 'from git', file: 'from a file', bundled: 'inside another package’s tarball' } as const;
+const origins = {
+  git: 'from git',
+  file: 'from a file',
+  link: 'from a folder outside of the project',
+  bundled: 'inside another package’s tarball',
+} as const;
+
+/** Whether a link leads to a folder of the project: links are written relative to it. */
+function isInside(target: string | undefined): boolean {
+  const first = target?.split('/')[0];
+  return first !== undefined && first !== '' && first !== '..' && !first.includes(':') && !target?.includes('\\');
+}
 
 /** Whether an alias slips another package under a name that a root owns or that a rule is about. */
 function hidesName(policy: Policy, alias: string, name: string, version: string): boolean {

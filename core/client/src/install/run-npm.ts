@@ -44,6 +44,8 @@ export interface RunNpmOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: Writable;
   readonly stderr: Writable;
+  /** Ends npm when it is aborted. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -52,7 +54,7 @@ export interface RunNpmOptions {
  * @returns npm's exit code, or 128 plus the signal that ended it, as shells have it
  */
 export function runNpm(program: NpmProgram, args: readonly string[], options: RunNpmOptions): Promise<number> {
-  const { cwd, env, stdout, stderr } = options;
+  const { cwd, env, stdout, stderr, signal } = options;
   return new Promise((resolve, reject) => {
     const child = spawn(program.file, [...program.args, ...args], {
       cwd,
@@ -60,12 +62,19 @@ export function runNpm(program: NpmProgram, args: readonly string[], options: Ru
       stdio: ['inherit', descriptor(stdout), descriptor(stderr)],
       shell: false,
     });
+    const end = (): void => {
+      child.kill('SIGTERM');
+    };
+    signal?.addEventListener('abort', end, { once: true });
     child.stdout?.pipe(stdout, { end: false });
     child.stderr?.pipe(stderr, { end: false });
     child.on('error', (cause) => {
       reject(new SignetError('ERR_NOT_INSTALLED', `npm cannot be started: ${cause.message}`, { cause }));
     });
-    child.on('close', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
+    child.on('close', (code, killedBy) => {
+      signal?.removeEventListener('abort', end);
+      resolve(code ?? 128 + (killedBy === null ? 0 : constants.signals[killedBy]));
+    });
   });
 }
 

@@ -164,6 +164,10 @@ ${more}`;
       [{ version: '1.0.0', integrity: 'sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=' }, 'node_modules/sigstore', 'TP104 error'],
       [{ ...other, name: 'other' }, 'node_modules/sigstore', 'TP106 error, TP101 warning'],
       [{ version: '1.0.0' }, 'node_modules/other', 'TP104 warning, TP101 warning'],
+      [{ resolved: 'packages/sigstore', link: true }, 'node_modules/sigstore', ''],
+      [{ resolved: '../elsewhere', link: true }, 'node_modules/sigstore', 'TP105 error'],
+      [{ resolved: '/elsewhere', link: true }, 'node_modules/sigstore', 'TP105 error'],
+      [{ resolved: '../elsewhere', link: true }, 'node_modules/other', ''],
     ];
     for (const [entry, location, expected] of table) {
       assert.equal(codes(await verify({ [location]: entry })), expected, JSON.stringify(entry));
