@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
+import fs from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -262,6 +264,34 @@ describe('a log after a crash', () => {
     await assert.rejects(open(), code('ERR_LOG_CORRUPT'));
     await writeFile(file('log.json'), identity);
     await check(1);
+  });
+
+  it('stops for good when a sync fails, and answers nobody what may not be on the disk', async () => {
+    const fatal: unknown[] = [];
+    const log = await openTransparencyLog({ directory, origin, signer, onFatal: (error) => fatal.push(error) });
+    await log.append(utf8('entry 0'));
+    const checkpoint = log.checkpoint();
+    const { fdatasync } = fs;
+    fs.fdatasync = ((_descriptor: number, done: fs.NoParamCallback) => {
+      setImmediate(() => done(Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO' })));
+    }) as typeof fdatasync;
+    syncBuiltinESMExports();
+    try {
+      await assert.rejects(log.append(utf8('entry 1')), code('ERR_LOG_STORAGE'));
+    } finally {
+      fs.fdatasync = fdatasync;
+      syncBuiltinESMExports();
+    }
+    // The disk is well again, but what it has nobody knows.
+    await assert.rejects(log.append(utf8('entry 1')), code('ERR_LOG_STORAGE'));
+    assert.equal(fatal.length, 1);
+    assert.equal(log.healthy, false);
+    assert.equal(log.checkpoint(), checkpoint);
+    assert.equal(log.size, 1n);
+    await log.close();
+    const again = await open();
+    assert.ok((await again.append(utf8('entry 0'))).duplicate);
+    await again.close();
   });
 
   it('says what is wrong when its directory is a file', async () => {

@@ -217,7 +217,7 @@ describe('search in the log', () => {
     'a key of another format': { publicKey: { format: 'pgp', content: 'AAAA' } },
     'a key that is no PEM': { publicKey: { format: 'x509', content: 'AAAA' } },
     'a key without content': { publicKey: {} },
-    'an unknown claim': { claims: { nothing: 'x' } },
+    'a claim that is not indexed': { claims: { runnerEnvironment: 'x' } },
     'claims that are no object': { claims: [] },
     'an array': [],
     'a number': 5,

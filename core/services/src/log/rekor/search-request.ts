@@ -1,17 +1,15 @@
 import { hash } from 'node:crypto';
 import {
   Certificate,
-  type FulcioClaimName,
   fromBase64,
   fromHex,
   fromUtf8,
-  fulcioClaimNames,
   parseJson,
   parsePem,
   SignetError,
 } from '@signet/primitives/formats';
 import type { SearchQuery } from '../search/entry-index.ts';
-import type { SearchTerm } from '../search/search-keys.ts';
+import { indexedClaims, type SearchTerm } from '../search/search-keys.ts';
 import { requestError } from './proto-message.ts';
 
 const algorithmsByDigits: Readonly<Record<number, string>> = { 40: 'sha1', 64: 'sha256', 96: 'sha384', 128: 'sha512' };
@@ -90,14 +88,14 @@ function publicKeyTerm(given: unknown): SearchTerm {
 function claimTerms(given: unknown): SearchTerm[] {
   if (typeof given !== 'object' || given === null || Array.isArray(given))
     throw requestError('claims is not an object');
-  return Object.entries(given).map(([name, value]) => {
-    if (!fulcioClaimNames.includes(name as FulcioClaimName)) {
+  return Object.entries(given).map(([key, value]) => {
+    const name = indexedClaims.find((known) => known === key);
+    if (name === undefined) {
       throw requestError(
-        `there is no claim ${JSON.stringify(name.slice(0, 80))}; known are ${fulcioClaimNames.join(', ')}`,
+        `claim ${JSON.stringify(key.slice(0, 80))} is not indexed; indexed are ${indexedClaims.join(', ')}`,
       );
     }
-    if (name === 'issuer' || name === 'issuerV1') return { kind: 'issuer', text: text(value, `claims.${name}`) };
-    return { kind: 'claim', name: name as FulcioClaimName, text: text(value, `claims.${name}`) };
+    return { kind: 'claim', name, text: text(value, `claims.${name}`) };
   });
 }
 

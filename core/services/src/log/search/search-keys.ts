@@ -12,13 +12,28 @@ import {
   toHex,
 } from '@signet/primitives/formats';
 
+/**
+ * Claims that entries are found by: who and what was built from which commit. Others are in the certificates of what is
+ * found; each one here costs room for every entry.
+ */
+export const indexedClaims = [
+  'sourceRepositoryUri',
+  'sourceRepositoryIdentifier',
+  'sourceRepositoryOwnerIdentifier',
+  'sourceRepositoryDigest',
+  'buildSignerUri',
+  'buildConfigUri',
+] as const satisfies readonly FulcioClaimName[];
+
+export type IndexedClaim = (typeof indexedClaims)[number];
+
 /** What entries are found by. */
 export type SearchTerm =
   | { readonly kind: 'digest'; readonly algorithm: string; readonly value: Uint8Array }
   /** SHA-256 of the DER of SubjectPublicKeyInfo. */
   | { readonly kind: 'publicKey'; readonly fingerprint: Uint8Array }
   | { readonly kind: 'email' | 'subject' | 'issuer'; readonly text: string }
-  | { readonly kind: 'claim'; readonly name: FulcioClaimName; readonly text: string };
+  | { readonly kind: 'claim'; readonly name: IndexedClaim; readonly text: string };
 
 /** Bytes of a key in the index. */
 export const searchKeySize = 16;
@@ -80,8 +95,9 @@ function verifierTerms({ kind, bytes }: EntryVerifier): SearchTerm[] {
   const claims = readable(() => fulcioClaims(certificate)) ?? {};
   const issuer = fulcioIssuer(claims);
   if (issuer !== undefined) terms.push({ kind: 'issuer', text: issuer });
-  for (const [name, text] of Object.entries(claims)) {
-    if (name !== 'issuer' && name !== 'issuerV1') terms.push({ kind: 'claim', name: name as FulcioClaimName, text });
+  for (const name of indexedClaims) {
+    const text = claims[name];
+    if (text !== undefined) terms.push({ kind: 'claim', name, text });
   }
   return terms;
 }
