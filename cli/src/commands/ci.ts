@@ -68,6 +68,7 @@ export const command: Command = {
       projectDirectory: settings.directory,
       lockfile,
       offline: context.offline,
+      evidence: await install.readEvidenceFile(resolve(settings.directory, install.evidenceFileName)),
       registryFor: (name) => install.registryFor(name, settings.options, context.registry),
       request: { signal: context.signal, transport: await install.transportFor(settings) },
     });

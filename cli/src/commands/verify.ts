@@ -1,10 +1,10 @@
 import { existsSync, statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, relative, resolve } from 'node:path';
 import type { LoadedPolicy, PackageToJudge } from '@signet/client/install';
 import type { ExpectedIdentity } from '@signet/client/verify';
 import { inert, SignetError } from '@signet/primitives/formats';
-import { type Command, type CommandContext, type OptionValues, textOption } from '../command.ts';
+import { type Command, type CommandContext, flagOption, type OptionValues, textOption } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { reportDocument, tellReport, verdictExitCodes } from '../lockfile-report.ts';
 import { paint } from '../terminal.ts';
@@ -22,6 +22,10 @@ export const command: Command = {
   ],
   examples: [
     { command: 'signet verify package-lock.json', explanation: 'what signet ci would say' },
+    {
+      command: 'signet verify package-lock.json --save-evidence',
+      explanation: 'and keep the evidence, so that signet ci asks no registry for it',
+    },
     { command: 'signet verify @acme/widgets@1.2.3', explanation: 'one version, by trust-policy.yaml' },
     {
       command:
@@ -34,6 +38,10 @@ export const command: Command = {
     issuer: { type: 'string', argument: 'URL', description: 'the issuer of the identity that must have signed' },
     identity: { type: 'string', argument: 'WHO', description: 'the subject that must have signed, exactly' },
     bundle: { type: 'string', argument: 'FILE', description: 'the bundle of a file (FILE.sigstore.json)' },
+    'save-evidence': {
+      type: 'boolean',
+      description: 'keep the evidence of a lockfile in trust-evidence.jsonl, for --offline and for later',
+    },
   },
   async run(context, values, positionals) {
     const [what, ...more] = positionals;
@@ -73,10 +81,17 @@ async function verifyProject(
     projectDirectory: folder,
     lockfile,
     offline: context.offline,
+    evidence: await install.readEvidenceFile(resolve(folder, install.evidenceFileName)),
     registryFor: (name) => install.registryFor(name, settings.options, context.registry),
     request: { signal: context.signal, transport: await install.transportFor(settings) },
   });
   const verdict = install.verdictOf(report);
+  if (flagOption(values, 'save-evidence')) {
+    const path = resolve(folder, install.evidenceFileName);
+    // Renamed into place, so that a file that is read is never half of one.
+    await writeFile(`${path}.new`, install.formatEvidence(report.judged));
+    await rename(`${path}.new`, path);
+  }
   if (context.json) context.printJson(reportDocument(report, verdict));
   else tellReport(report, context, context.print);
   return verdictExitCodes[verdict];
@@ -109,7 +124,6 @@ async function verifyTarball(context: CommandContext, values: OptionValues, path
   const { readTarballManifest, sha512Integrity } = await import('@signet/client/npm');
   const bytes = await readFile(path);
   const { name, version } = await readTarballManifest(bytes);
-  requireNetwork(context);
   return await judge(context, values, { name, version, integrity: sha512Integrity(bytes), locations: [path] });
 }
 
@@ -121,6 +135,8 @@ async function judge(context: CommandContext, values: OptionValues, subject: Pac
   const judged = await install.judgePackage(
     {
       ...loaded,
+      offline: context.offline,
+      evidence: await install.readEvidenceFile(resolve(context.cwd, install.evidenceFileName)),
       registryFor: (name) => install.registryFor(name, settings.options, context.registry),
       request: { signal: context.signal, transport: await install.transportFor(settings) },
     },

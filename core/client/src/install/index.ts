@@ -1,4 +1,5 @@
 export * from './evidence.ts';
+export * from './evidence-file.ts';
 export * from './installed-tree.ts';
 export * from './judge-package.ts';
 export * from './lockfile.ts';

@@ -1,7 +1,8 @@
 import { SignetError } from '@signet/primitives/formats';
-import { type ExaminedDocument, examineAttestationDocument } from '../npm/index.ts';
+import { type ExaminedDocument, examineAttestationDocument, examineBundles } from '../npm/index.ts';
 import { evaluatePolicy, type InvalidEvidence, ownersOf } from '../policy/index.ts';
 import { type EvidenceRequest, fetchAttestations } from './evidence.ts';
+import type { EvidenceFile } from './evidence-file.ts';
 import type { LoadedPolicy } from './policy-file.ts';
 import type { Registry } from './registry.ts';
 import type { JudgedPackage } from './report.ts';
@@ -11,6 +12,10 @@ export interface JudgeOptions extends LoadedPolicy {
   /** The registry to ask about a package. */
   readonly registryFor: (name: string) => Registry;
   readonly request?: EvidenceRequest;
+  /** Evidence at hand, which is looked at first. */
+  readonly evidence?: EvidenceFile | undefined;
+  /** Open no connection: what the evidence at hand does not settle is an error. */
+  readonly offline?: boolean;
 }
 
 /** A package version and its bytes. */
@@ -20,33 +25,48 @@ export interface PackageToJudge {
   /** Exactly one `sha512-…` */
   readonly integrity: string;
   readonly locations?: readonly string[];
-  /** An attestation document that is at hand, so that no registry is asked. */
-  readonly document?: unknown;
 }
 
 /**
- * Judges one package version: fetches its attestations, verifies them under the trust root that owns the name and against the bytes'
- * hash, and asks the policy.
+ * Judges one package version: verifies its attestations under the trust root that owns the name and against the bytes' hash, and asks
+ * the policy. Evidence at hand is enough where it leaves nothing to say; else the registry is asked for all it has.
  *
- * @throws what `fetchAttestations` throws, ERR_TRUST_FILE, ERR_TRUST_MATERIAL; everything else is in the decision
+ * @throws what `fetchAttestations` throws, ERR_TRUST_FILE, ERR_TRUST_MATERIAL, ERR_OFFLINE; everything else is in the decision
  */
 export async function judgePackage(options: JudgeOptions, candidate: PackageToJudge): Promise<JudgedPackage> {
   const { policy, trustRoots } = options;
-  const { name, version, integrity } = candidate;
+  const { name, version, integrity, locations = [] } = candidate;
   const [owner, second] = ownersOf(policy, name);
   // Loaded first: without trust there is no use in asking.
   const trust = owner === undefined || second !== undefined ? undefined : await trustRoots.load(owner.name);
-  const document =
-    candidate.document ?? (await fetchAttestations(name, version, options.registryFor(name), options.request));
-  let examined: ExaminedDocument = { attestations: [], invalid: [], unjudged: 0 };
-  if (document !== undefined && trust !== undefined) {
-    examined = examine(document, { name, version, integrity, trust });
-    examined = { ...examined, invalid: await traceRoots(options, candidate, document, examined.invalid, trust.name) };
+  const subject = { name, version, integrity };
+  const conclude = ({ attestations, invalid }: ExaminedDocument): JudgedPackage => {
+    const decision = evaluatePolicy(policy, { ...subject, attestations, invalid });
+    return { ...subject, locations, decision, attestations };
+  };
+  const kept = options.evidence?.bundlesFor(name, version, integrity) ?? [];
+  const atHand = trust === undefined ? nothing : examineBundles(kept, { ...subject, trust });
+  if (kept.length > 0) {
+    const judged = conclude(atHand);
+    if (judged.decision.violations.length === 0 || atHand.invalid.length > 0) return judged;
   }
-  const { attestations, invalid } = examined;
-  const decision = evaluatePolicy(policy, { name, version, integrity, attestations, invalid });
-  return { name, version, integrity, locations: candidate.locations ?? [], decision, attestations };
+  if (options.offline === true) {
+    throw new SignetError(
+      'ERR_OFFLINE',
+      `the evidence at hand does not settle ${name}@${version}, and --offline forbids to ask for more`,
+    );
+  }
+  const document = await fetchAttestations(name, version, options.registryFor(name), options.request);
+  if (document === undefined || trust === undefined) return conclude(atHand);
+  const examined = examine(document, { ...subject, trust });
+  return conclude({
+    attestations: [...atHand.attestations, ...examined.attestations],
+    invalid: await traceRoots(options, candidate, document, examined.invalid, trust.name),
+    unjudged: examined.unjudged,
+  });
 }
+
+const nothing: ExaminedDocument = { attestations: [], invalid: [], unjudged: 0 };
 
 /** A document that is none is evidence that does not hold. */
 function examine(document: unknown, subject: Parameters<typeof examineAttestationDocument>[1]): ExaminedDocument {

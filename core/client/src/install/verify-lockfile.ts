@@ -12,8 +12,6 @@ export interface VerifyLockfileOptions extends JudgeOptions {
   /** The folder of the lockfile, unless that was read already. */
   readonly projectDirectory: string;
   readonly lockfile?: ProjectLockfile;
-  /** Open no connection: packages that need evidence are then an error. */
-  readonly offline?: boolean;
   /** Called after each package that was judged. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -29,19 +27,13 @@ type Candidate = PackageToJudge & { readonly integrity: string; readonly locatio
  * under the trust root that owns the name, against the lockfile's hash, and asks the policy. Nothing is installed or written.
  *
  * @returns the report, also when the verdict is no
- * @throws ERR_LOCKFILE and its kin, ERR_TRUST_FILE, ERR_TRUST_MATERIAL, ERR_OFFLINE; what concerns single packages is in the report
+ * @throws ERR_LOCKFILE and its kin, ERR_TRUST_FILE, ERR_TRUST_MATERIAL; what concerns single packages is in the report
  */
 export async function verifyLockfile(options: VerifyLockfileOptions): Promise<LockfileReport> {
   const { policy, onProgress } = options;
   const { path, lock } = options.lockfile ?? (await readProjectLockfile(options.projectDirectory));
   const violations: Violation[] = lock.packages.flatMap((entry) => lockfileViolations(policy, entry));
   const { candidates, unmatched, local } = sort(options, lock.packages, violations);
-  if (options.offline === true && candidates.length > 0) {
-    throw new SignetError(
-      'ERR_OFFLINE',
-      `${candidates.length} packages need evidence from a registry, which --offline forbids`,
-    );
-  }
   const failures: LockfileReport['failures'][number][] = [];
   let done = 0;
   const judged = await mapConcurrently(candidates, concurrency, async (candidate) => {
@@ -69,7 +61,7 @@ export async function verifyLockfile(options: VerifyLockfileOptions): Promise<Lo
 
 /** After so many failures the rest would only make a person wait for the same answer. */
 async function judgeUnlessLost(options: JudgeOptions, candidate: Candidate, failures: number): Promise<JudgedPackage> {
-  if (failures < tooManyFailures) return await judgePackage(options, candidate);
+  if (failures < tooManyFailures || options.offline === true) return await judgePackage(options, candidate);
   throw new SignetError('ERR_NETWORK', 'not asked for its evidence, because too many requests have failed before');
 }
 

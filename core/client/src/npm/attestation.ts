@@ -23,6 +23,8 @@ export interface PackageSubject {
 export interface VerifiedAttestation extends AttestationFacts {
   readonly statement: Statement;
   readonly verified: VerifiedBundle;
+  /** The bundle as it was given, for keeping it. */
+  readonly bundle: unknown;
 }
 
 /** npm's own statement that it accepted a version (npm/attestation, specs/publish/v0.1). */
@@ -62,7 +64,7 @@ export function verifyPackageBundle(bundle: unknown, subject: PackageSubject): V
   const { predicateType, predicate } = statement;
   if (predicateType === publishAttestationType) checkPublishPredicate(statement, subject);
   if (verified.signer.kind === 'certificate') checkProvenance(predicateType, predicate, verified.signer.claims);
-  return { predicateType, predicate, statement, verified };
+  return { predicateType, predicate, statement, verified, bundle };
 }
 
 /**
@@ -147,33 +149,61 @@ export function examineAttestationDocument(document: unknown, subject: PackageSu
   const list = reader.array(own(reader.object(document, 'the document'), 'attestations'), 'attestations');
   if (list.length > maxAttestations)
     reader.fail(`it has ${list.length} attestations`, { expected: `at most ${maxAttestations}` });
+  return examineEach(list, subject, (element, index) => {
+    const entry = reader.object(element, `attestations[${index}]`);
+    const label = reader.string(own(entry, 'predicateType'), `attestations[${index}].predicateType`);
+    return { label, bundle: own(entry, 'bundle') };
+  });
+}
+
+/**
+ * Verifies bundles about a package version that come without labels, as from a file. Otherwise like
+ * {@link examineAttestationDocument}.
+ */
+export function examineBundles(bundles: readonly unknown[], subject: PackageSubject): ExaminedDocument {
+  return examineEach(bundles, subject, (bundle) => ({ bundle }));
+}
+
+interface Labelled {
+  readonly bundle: unknown;
+  /** The type of predicate that somebody says it has. */
+  readonly label?: string;
+}
+
+function examineEach(
+  elements: readonly unknown[],
+  subject: PackageSubject,
+  read: (element: unknown, index: number) => Labelled,
+): ExaminedDocument {
   const attestations: VerifiedAttestation[] = [];
   const invalid: InvalidEvidence[] = [];
   let unjudged = 0;
-  for (const [index, element] of list.entries()) {
-    let predicateType: string | undefined;
+  for (const [index, element] of elements.entries()) {
+    let label: string | undefined;
     try {
-      const entry = reader.object(element, `attestations[${index}]`);
-      predicateType = reader.string(own(entry, 'predicateType'), `attestations[${index}].predicateType`);
-      const bundle = parseBundle(own(entry, 'bundle'));
-      if (bundle.key.kind === 'publicKey' && subject.registryKeys === undefined) {
+      const entry = read(element, index);
+      label = entry.label;
+      const { key } = parseBundle(entry.bundle);
+      if (key.kind === 'publicKey' && subject.registryKeys === undefined) {
         unjudged += 1;
         continue;
       }
-      attestations.push(labelled(verifyPackageBundle(own(entry, 'bundle'), subject), predicateType));
+      const attestation = verifyPackageBundle(entry.bundle, subject);
+      if (label !== undefined) checkLabel(attestation, label);
+      attestations.push(attestation);
     } catch (error) {
       if (!(error instanceof SignetError)) throw error;
-      invalid.push({ ...(predicateType === undefined ? {} : { predicateType }), error });
+      invalid.push({ ...(label === undefined ? {} : { predicateType: label }), error });
     }
   }
   return { attestations, invalid, unjudged };
 }
 
 /** Registries and npm choose by the label, which is not signed; it must be what was signed. */
-function labelled(attestation: VerifiedAttestation, label: string): VerifiedAttestation {
-  if (attestation.predicateType === label) return attestation;
-  return reader.fail('an attestation is labelled with another type than the one that was signed', {
-    expected: inert(attestation.predicateType, { limit: 300 }),
+function checkLabel({ predicateType }: VerifiedAttestation, label: string): void {
+  if (predicateType === label) return;
+  reader.fail('an attestation is labelled with another type than the one that was signed', {
+    expected: inert(predicateType, { limit: 300 }),
     found: inert(label, { limit: 300 }),
   });
 }

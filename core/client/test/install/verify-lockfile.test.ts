@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
+  EvidenceFile,
+  formatEvidence,
   type LockfileReport,
   loadPolicy,
   type VerifyLockfileOptions,
@@ -242,9 +244,43 @@ ${more}`;
   });
 
   it('opens no connection offline, and says what it would need', async () => {
-    await assert.rejects(verify({ 'node_modules/sigstore': sigstore }, { offline: true }), { code: 'ERR_OFFLINE' });
+    const report = await verify({ 'node_modules/sigstore': sigstore }, { offline: true });
+    assert.equal(verdictOf(report), 'unreachable');
+    assert.deepEqual(
+      report.failures.map(({ package: name, error }) => [name, error.code]),
+      [['sigstore@2.3.1', 'ERR_OFFLINE']],
+    );
     assert.equal(verdictOf(await verify({ 'node_modules/other': other }, { offline: true })), 'allowed');
     assert.equal(registry.requests.length, 0);
+  });
+
+  it('is done from committed evidence without a registry, and not from any other', async () => {
+    registry.attestations('sigstore', '2.3.1', evidence);
+    const packages = { 'node_modules/sigstore': sigstore };
+    const { judged } = await verify(packages);
+    const text = formatEvidence(judged);
+    assert.equal(formatEvidence([...judged, ...judged]), text);
+    const asked = registry.requests.length;
+    const kept = new EvidenceFile(text, 'trust-evidence.jsonl');
+    for (const offline of [false, true]) {
+      assert.equal(verdictOf(await verify(packages, { evidence: kept, offline })), 'allowed');
+    }
+    assert.equal(registry.requests.length, asked);
+
+    const others = { 'node_modules/sigstore': { ...sigstore, integrity: other.integrity } };
+    assert.equal(verdictOf(await verify(others, { evidence: kept, offline: true })), 'unreachable');
+    const moved = new EvidenceFile(text.replace(sigstore.integrity, other.integrity), 'trust-evidence.jsonl');
+    assert.equal(verdictOf(await verify(others, { evidence: moved, offline: true })), 'evidence-invalid');
+  });
+
+  it('asks the registry for what committed evidence leaves open', async () => {
+    registry.attestations('sigstore', '2.3.1', evidence);
+    const policy = policyText().replace('by: [sigstore-js]', 'by: [somebody-else]');
+    const { judged } = await verify({ 'node_modules/sigstore': sigstore });
+    const kept = new EvidenceFile(formatEvidence(judged), 'trust-evidence.jsonl');
+    const asked = registry.requests.length;
+    assert.equal(verdictOf(await verify({ 'node_modules/sigstore': sigstore }, { policy, evidence: kept })), 'denied');
+    assert.equal(registry.requests.length, asked + 1);
   });
 
   it('cannot go on without the trust root that owns a name', async () => {
@@ -270,4 +306,30 @@ ${more}`;
       message: /Write one/,
     });
   });
+});
+
+describe('a file of evidence', () => {
+  const bundle = { mediaType: 'x' };
+  const line = { purl: 'pkg:npm/a@1.0.0', integrity: sha512Integrity(utf8('a')), bundle };
+
+  it('keeps bundles by package and bytes', () => {
+    const file = new EvidenceFile(`${JSON.stringify(line)}\n\n${JSON.stringify(line)}\n`, 'f');
+    assert.deepEqual(file.bundlesFor('a', '1.0.0', line.integrity), [bundle, bundle]);
+    assert.deepEqual(file.bundlesFor('a', '1.0.0', sha512Integrity(utf8('b'))), []);
+    assert.deepEqual(file.bundlesFor('b', '1.0.0', line.integrity), []);
+  });
+
+  for (const [what, text] of Object.entries({
+    text: 'hello',
+    'a list': '[]',
+    'a purl of another kind': JSON.stringify({ ...line, purl: 'pkg:npm/@a/b@1.0.0' }),
+    'two hashes': JSON.stringify({ ...line, integrity: `${line.integrity} ${line.integrity}` }),
+    'an unknown member': JSON.stringify({ ...line, trust: true }),
+    'a member twice': JSON.stringify(line).replace('{', '{"purl":"pkg:npm/b@1.0.0",'),
+  })) {
+    it(`cannot hold ${what}, and says in which line`, () => {
+      const content = `${JSON.stringify(line)}\n${text}\n`;
+      assert.throws(() => new EvidenceFile(content, 'f'), { code: 'ERR_ATTESTATION_DOCUMENT', message: /^f:2: / });
+    });
+  }
 });
