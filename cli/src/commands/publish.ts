@@ -13,6 +13,8 @@ export const command: Command = {
     'Packs once, asks the registry what it would refuse, signs keylessly, verifies the result as consumers will, and sends\n' +
       'tarball and bundle in one request. Registry, tokens, proxies and TLS roots come from npm’s own configuration.',
     'The identity comes from --identity-token-file, SIGSTORE_ID_TOKEN, the CI platform, or a login in the browser.',
+    'A publish that stops after it was signed is kept in ./.signet and ends with exit code 16; --resume finishes it with the\n' +
+      'same bytes and the same log entry.',
     'What is signed is public: name, version, digest, and the identity stand in the transparency log for ever.',
   ],
   examples: [
@@ -20,6 +22,10 @@ export const command: Command = {
     {
       command: 'signet publish ./packages/lib --tag next',
       explanation: 'a prerelease, trust roots from ./trust-policy.yaml',
+    },
+    {
+      command: 'signet publish --resume --trusted-root trusted_root.json',
+      explanation: 'finish what an outage interrupted',
     },
     { command: 'signet publish --dry-run', explanation: 'say what would happen; nothing is signed or sent' },
     {
@@ -33,13 +39,16 @@ export const command: Command = {
     tag: { type: 'string', argument: 'TAG', description: 'distribution tag (latest)' },
     access: { type: 'string', argument: 'WHO', description: 'public or restricted, for scoped packages' },
     otp: { type: 'string', argument: 'CODE', description: 'one-time password for the registry' },
+    resume: { type: 'boolean', description: 'finish the publish that stopped half-way in this folder' },
+    'retry-for': { type: 'string', argument: 'TIME', description: 'how long to try again in an outage: 30s, 45m (5m)' },
     'dry-run': { type: 'boolean', description: 'pack and ask, but sign and send nothing' },
   },
   async run(context, values, positionals) {
     if (positionals.length > 1) throw new SignetError('ERR_USAGE', 'signet publish takes one folder or tarball');
     if (context.offline) throw new SignetError('ERR_OFFLINE', 'publishing needs the network; run it without --offline');
     const { resolve } = await import('node:path');
-    const { publishPackage } = await import('@signet/client/publish');
+    const { publishPackage, resumePublish } = await import('@signet/client/publish');
+    const resume = flagOption(values, 'resume');
     const options = {
       source: resolve(context.cwd, positionals[0] ?? '.'),
       cwd: context.cwd,
@@ -50,11 +59,16 @@ export const command: Command = {
       otp: textOption(values, 'otp'),
       trust: (name: string) => trustFor(context, values, name),
       services: await namedServices(context, values),
+      retryFor: retryFor(values),
       onStep: (step: keyof typeof waitingFor) => context.progress(waitingFor[step]),
       signal: context.signal,
     };
     if (flagOption(values, 'dry-run')) return await rehearse(context, values, options);
-    const report = await publishPackage({ ...options, findToken: (wanted) => tokenFor(context, values, wanted) });
+    const findToken = (wanted: Parameters<typeof tokenFor>[2]) => tokenFor(context, values, wanted);
+    if (resume) refuseWith(values, positionals, context);
+    const report = resume
+      ? await resumePublish({ ...options, findToken })
+      : await publishPackage({ ...options, findToken });
     if (context.json) {
       context.printJson({ ...report });
       return exitCodes.ok;
@@ -87,6 +101,27 @@ const waitingFor = {
   upload: 'sending the package',
   'read back': 'reading the package back from the registry',
 } as const;
+
+/** The kept job says what is finished, and where; a flag that says otherwise would be ignored. */
+function refuseWith(values: OptionValues, positionals: readonly string[], context: CommandContext): void {
+  const given = ['tag', 'access', 'dry-run', 'signing-config', 'ca-url'].find((name) => values[name] !== undefined);
+  const wrong =
+    positionals.length > 0
+      ? 'a folder or tarball'
+      : context.registry === undefined
+        ? given && `--${given}`
+        : '--registry';
+  if (wrong) throw new SignetError('ERR_USAGE', `--resume goes on with what was begun and takes no ${wrong}`);
+}
+
+function retryFor(values: OptionValues): number | undefined {
+  const text = textOption(values, 'retry-for');
+  if (text === undefined) return undefined;
+  const [, amount, unit = 's'] = /^(\d{1,6})(s|m|h)?$/.exec(text) ?? [];
+  if (amount === undefined)
+    throw new SignetError('ERR_USAGE', '--retry-for takes a time such as 30s, 45m or 2h', { found: text });
+  return Number(amount) * { s: 1000, m: 60_000, h: 3_600_000 }[unit as 's' | 'm' | 'h'];
+}
 
 function accessOption(values: OptionValues): 'public' | 'restricted' | undefined {
   const access = textOption(values, 'access');

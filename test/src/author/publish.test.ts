@@ -37,6 +37,7 @@ describe('publishing a package', () => {
       cwd: folder,
       env: scene.env,
       trust: scene.trust,
+      retryFor: 0,
       findToken: async () => ({ token, source: 'test', skipped: [] }),
       ...rest,
     });

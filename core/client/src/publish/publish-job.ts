@@ -1,11 +1,12 @@
-import { canonicalize, SignetError } from '@signet/primitives/formats';
-import { isObject, type JsonObject } from '../http/index.ts';
-import { createPublishDocument, sha512Integrity } from '../npm/index.ts';
-import type { RegistryClient } from './registry-client.ts';
+import { type ErrorCode, parseJson, SignetError } from '@signet/primitives/formats';
+import { isObject, type JsonObject, textMember } from '../http/index.ts';
+import { assertPackageVersion, parseIntegrity } from '../npm/index.ts';
+import type { CertificateIdentity, SigningServices } from '../sign/index.ts';
 
 /**
- * Everything that is needed to finish a publish once it is signed: from here on nothing is made anew, so that a publish
- * that stops can be taken up again with the same bytes, the same certificate and the same log entry. Holds no secrets.
+ * Everything that is needed to finish a publish once something is signed. From there on nothing is made anew that need not
+ * be: a publish that stops is taken up again with the same bytes, the same certificate while it serves, and the same log
+ * entry. All of it is public or about to be; it holds no token and no key.
  */
 export interface PublishJob {
   readonly format: 1;
@@ -16,99 +17,124 @@ export interface PublishJob {
   readonly registry: string;
   readonly tag: string;
   readonly access?: 'public' | 'restricted';
+  /** The package's folder, seen from the project, whose scripts `publish` and `postpublish` run in the end; none for a tarball. */
+  readonly folder?: string;
   /** package.json as it shall stand in the registry. */
   readonly manifest: JsonObject;
+  readonly services: SigningServices;
+  /** Whether the registry named the services, so that the trusted root must know them. */
+  readonly servicesFromRegistry: boolean;
+  /** Whom the bundle names, and where the token for it came from. */
+  readonly identity: CertificateIdentity;
+  readonly identitySource: string;
+  /** The registry's user at the preflight. */
+  readonly user?: string;
+  /** A Sigstore bundle v0.3: signed, perhaps timestamped, perhaps logged. */
   readonly bundle: JsonObject;
 }
 
+/** The JSON text of a job. */
+export function publishJobToText(job: PublishJob): string {
+  return `${JSON.stringify(job)}\n`;
+}
+
 /**
- * Brings a signed package to the registry and makes sure that it is there: one PUT with tarball and bundle, then both are
- * read back and compared. A version that turns out to be there with our bytes counts as published: an earlier attempt got
- * through and its answer was lost.
+ * Reads a job back. The file may have been changed by anybody who can write to the project: whatever is in it is verified
+ * again before it is used, and the bundle decides what is signed.
  *
- * @throws ERR_INTEGRITY_MISMATCH when the tarball is not the one that was signed or the registry then serves another, what
- * the registry's refusal becomes, and ERR_READ_BACK
+ * @throws ERR_CONFIGURATION
  */
-export async function finishPublish(
-  job: PublishJob,
-  tarball: Uint8Array,
-  registry: RegistryClient,
-  options: {
-    readonly otp?: string | undefined;
-    readonly onStep?: ((step: 'upload' | 'read back') => void) | undefined;
-  } = {},
-): Promise<void> {
-  const integrity = sha512Integrity(tarball);
-  if (integrity !== job.integrity) {
-    throw new SignetError('ERR_INTEGRITY_MISMATCH', 'the tarball is not the one that was signed; nothing was sent', {
-      expected: job.integrity,
-      found: integrity,
+export function parsePublishJob(text: string, path: string): PublishJob {
+  const value = parseJson(text, path);
+  if (!isObject(value)) throw broken(path, 'it is not a JSON object');
+  if (value.format !== 1) {
+    throw broken(path, 'it was written by another version of signet', {
+      expected: 'format 1',
+      found: `format ${String(value.format)}`,
     });
   }
-  options.onStep?.('upload');
-  const { manifest, bundle, tag, access } = job;
-  const document = createPublishDocument({
-    manifest,
-    tarball,
-    bundle,
-    tag,
-    registry: registry.url,
+  const { access, manifest, services, identity, bundle } = value;
+  const name = required(value, 'name', path);
+  const version = required(value, 'version', path);
+  const integrity = required(value, 'integrity', path);
+  assertPackageVersion(name, version);
+  parseIntegrity(integrity);
+  if (!isObject(manifest) || !isObject(services) || !isObject(identity) || !isObject(bundle)) {
+    throw broken(path, 'manifest, services, identity or bundle is missing');
+  }
+  if (access !== undefined && access !== 'public' && access !== 'restricted') throw broken(path, 'access is unknown');
+  const user = textMember(value, 'user');
+  return {
+    format: 1,
+    name,
+    version,
+    integrity,
+    registry: required(value, 'registry', path),
+    tag: required(value, 'tag', path),
     ...(access === undefined ? {} : { access }),
-  });
-  try {
-    await registry.publish(document, job.version, options.otp);
-  } catch (thrown) {
-    if (!(thrown instanceof SignetError) || thrown.code !== 'ERR_VERSION_EXISTS') throw thrown;
-    const { integrities } = await registry.versions();
-    if (integrities.get(job.version) !== job.integrity) throw thrown;
-  }
-  options.onStep?.('read back');
-  await readBack(job, registry);
-}
-
-/** Milliseconds to wait before looking again: registries behind caches show a new version a little later. */
-const patience = [0, 200, 500, 1000, 2000];
-
-async function readBack(job: PublishJob, registry: RegistryClient): Promise<void> {
-  let difference: SignetError | undefined;
-  for (const wait of patience) {
-    await new Promise((resolve) => setTimeout(resolve, wait));
-    difference = await compare(job, registry);
-    if (difference === undefined) return;
-    // Other bytes under our version will not turn into ours.
-    if (difference.code === 'ERR_INTEGRITY_MISMATCH') break;
-  }
-  throw difference ?? new SignetError('ERR_READ_BACK', 'the registry does not show the version');
-}
-
-/** What the registry serves instead of what was published, or undefined when it is the same. */
-async function compare(job: PublishJob, registry: RegistryClient): Promise<SignetError | undefined> {
-  const label = `${job.name}@${job.version}`;
-  const { integrities } = await registry.versions();
-  const found = integrities.get(job.version);
-  if (found !== undefined && found !== job.integrity) {
-    return new SignetError(
-      'ERR_INTEGRITY_MISMATCH',
-      `${registry.url} serves ${label} with other bytes than were published`,
-      {
-        expected: job.integrity,
-        found,
-      },
-    );
-  }
-  if (found === undefined) {
-    return new SignetError('ERR_READ_BACK', `${registry.url} does not show ${label} after it was published`);
-  }
-  const document = await registry.attestations(job.version);
-  const served = Array.isArray(document?.attestations) ? document.attestations.filter(isObject) : [];
-  const ours = canonicalize(job.bundle);
-  if (served.some((one) => isObject(one.bundle) && canonicalize(one.bundle) === ours)) return undefined;
-  return new SignetError(
-    'ERR_READ_BACK',
-    `${registry.url} does not serve the signature of ${label} that was published`,
-    {
-      expected: 'our bundle among its attestations',
-      found: `${served.length} other attestations`,
+    ...(typeof value.folder === 'string' ? { folder: value.folder } : {}),
+    manifest,
+    services: {
+      caUrl: required(services, 'caUrl', path),
+      tsaUrls: texts(services.tsaUrls, path),
+      logUrls: texts(services.logUrls, path),
     },
+    servicesFromRegistry: value.servicesFromRegistry !== false,
+    identity: { issuer: required(identity, 'issuer', path), subject: required(identity, 'subject', path) },
+    identitySource: required(value, 'identitySource', path),
+    ...(user === undefined ? {} : { user }),
+    bundle,
+  };
+}
+
+/** Errors after which the same job can succeed later, as it is or with another credential. */
+const resumable: ReadonlySet<ErrorCode> = new Set([
+  'ERR_NETWORK',
+  'ERR_NETWORK_TIMEOUT',
+  'ERR_HTTP_STATUS',
+  'ERR_HTTP_REDIRECT',
+  'ERR_TSA_REFUSED',
+  'ERR_LOG_REFUSED',
+  'ERR_REGISTRY_OTP',
+  'ERR_REGISTRY_CREDENTIALS',
+] as const);
+
+/**
+ * How a publish ends that stops after something was signed: as unfinished where trying again can help, and else with its own
+ * error. Either way the job is kept, and the sentence says how to go on.
+ */
+export function unfinished(thrown: unknown, path: string, interrupted: boolean): unknown {
+  const advice = `what is signed is kept in ${path}; signet publish --resume goes on from there`;
+  if (interrupted) return new SignetError('ERR_PUBLISH_UNFINISHED', `interrupted; ${advice}`, { cause: thrown });
+  if (!(thrown instanceof SignetError)) return thrown;
+  if (resumable.has(thrown.code)) {
+    return new SignetError('ERR_PUBLISH_UNFINISHED', `the publish is unfinished: ${thrown.message}; ${advice}`, {
+      cause: thrown,
+    });
+  }
+  const { expected, found } = thrown;
+  return new SignetError(thrown.code, `${thrown.message} (${advice})`, {
+    cause: thrown.cause,
+    ...(expected === undefined ? {} : { expected }),
+    ...(found === undefined ? {} : { found }),
+  });
+}
+
+function required(object: JsonObject, name: string, path: string): string {
+  const value = textMember(object, name);
+  if (value === undefined) throw broken(path, `${name} is missing`);
+  return value;
+}
+
+function texts(value: unknown, path: string): readonly string[] {
+  if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return value;
+  throw broken(path, 'a list of services is malformed');
+}
+
+function broken(path: string, problem: string, details: { expected?: string; found?: string } = {}): SignetError {
+  return new SignetError(
+    'ERR_CONFIGURATION',
+    `the unfinished publish ${path} cannot be used: ${problem}; delete it to begin anew`,
+    details,
   );
 }

@@ -1,192 +1,231 @@
+import { relative, resolve } from 'node:path';
 import { digest } from '@signet/primitives/crypto';
-import { SignetError, statementV1, toHex } from '@signet/primitives/formats';
-import { isObject, textMember } from '../http/index.ts';
+import { bundleToJson, Certificate, parseBundle, SignetError, statementV1, toHex } from '@signet/primitives/formats';
+import type { RetryPolicy } from '../http/index.ts';
 import type { FoundToken } from '../identity/index.ts';
 import { sha512Integrity, toPurl, verifyPackageBundle } from '../npm/index.ts';
 import {
   assertNamedByTrust,
-  describeInstance,
+  completeBundle,
   expectedAudience,
   type InstanceDescription,
-  type SigningServices,
   SigningSession,
-  type SigningStep,
 } from '../sign/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
-import { loadNpmConfiguration } from './npm-configuration.ts';
-import { type PackedPackage, packPackage, runLifecycleScript } from './pack.ts';
-import { type Preflight, preflight } from './preflight.ts';
+import { JobFolder, type KeptJob } from './job-folder.ts';
+import { loadNpmConfiguration, type NpmConfiguration } from './npm-configuration.ts';
+import { runLifecycleScript } from './pack.ts';
+import { type PreparedPublish, preparePublish } from './prepare.ts';
 import { createProvenance } from './provenance.ts';
-import { finishPublish, type PublishJob } from './publish-job.ts';
+import { type PublishJob, unfinished } from './publish-job.ts';
+import { defaultRetryFor, type PublishOptions } from './publish-options.ts';
 import { describePublished, type PublishReport } from './publish-report.ts';
 import { RegistryClient } from './registry-client.ts';
-
-/** The steps of a publish, in order, as `onStep` is told of them. */
-export type PublishStep = 'pack' | 'preflight' | 'identity' | SigningStep | 'upload' | 'read back';
-
-/** What is published, where to, in whose name, and whom the result must convince. */
-export interface PublishOptions {
-  /** Path of a folder or of a tarball. */
-  readonly source: string;
-  /** The folder whose `.npmrc` counts. */
-  readonly cwd: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** Overrides every configured registry. */
-  readonly registry?: string | undefined;
-  /** Distribution tag; default npm's configuration, `latest`. */
-  readonly tag?: string | undefined;
-  readonly access?: 'public' | 'restricted' | undefined;
-  /** One-time password for the registry. */
-  readonly otp?: string | undefined;
-  /** What consumers of the package trust, or how to find it by the package's name. The finished bundle must verify with it. */
-  readonly trust: TrustMaterial | ((packageName: string) => Promise<TrustMaterial>);
-  /**
-   * Services named by the caller. Without them the registry is asked where its services are, and only services that the
-   * trusted root names are used.
-   */
-  readonly services?: SigningServices | undefined;
-  /** Obtains the identity token, once nothing else stands in the way. */
-  readonly findToken: (wanted: {
-    readonly audience: string;
-    readonly login: InstanceDescription['login'];
-  }) => Promise<FoundToken>;
-  readonly onStep?: ((step: PublishStep) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** A package packed and found publishable; nothing public has happened yet. */
-interface Prepared {
-  readonly packed: PackedPackage;
-  readonly client: RegistryClient;
-  readonly checked: Preflight;
-  readonly tag: string;
-  readonly access: 'public' | 'restricted' | undefined;
-  readonly trust: TrustMaterial;
-  readonly services: SigningServices;
-  readonly login: InstanceDescription['login'];
-}
+import { upload } from './upload.ts';
 
 /**
  * Publishes a package with the proof of who published it: packed once, found publishable, signed keylessly, verified as a
  * consumer will verify it, sent in one request with its bundle, and read back.
  *
- * @throws ERR_PACKAGE…, ERR_PACK_FAILED, ERR_VERSION_EXISTS, ERR_REGISTRY_…, ERR_SERVICES, ERR_READ_BACK, and what signing
- * and verifying throw
+ * From the signature on, all that is needed to finish is kept in `.signet`; {@link resumePublish} takes it up again.
+ *
+ * @throws what {@link preparePublish} and signing throw; ERR_PUBLISH_UNFINISHED when it stopped half-way and can be resumed,
+ * or when an earlier publish of this version did
  */
 export async function publishPackage(options: PublishOptions): Promise<PublishReport> {
+  const retry = retryPolicy(options);
   const configuration = await loadNpmConfiguration({ cwd: options.cwd, env: options.env });
-  const prepared = await prepare(options, configuration);
-  const { packed, client, tag, access } = prepared;
-  options.onStep?.('identity');
-  const audience = await expectedAudience(prepared.services.caUrl, { signal: options.signal });
-  const found = await options.findToken({ audience, login: prepared.login });
-  const { bundle, attestation } = await sign(options, prepared, found);
-  const job: PublishJob = {
+  const prepared = await preparePublish(options, configuration, retry);
+  const folder = new JobFolder(options.cwd);
+  await refuseSecondJob(folder, prepared);
+  const job = await beginJob(options, prepared, retry);
+  const { tarball } = prepared.packed;
+  const path = await folder.keep(job, tarball);
+  return await finish({ job, path }, { options, configuration, folder, tarball, retry, ...prepared });
+}
+
+/**
+ * Finishes the publish that stopped in this project: with the same bytes, with the same certificate where a timestamp shows
+ * that it was used in time, and with the same log entry.
+ *
+ * @throws ERR_USAGE when there is none, or several and `source` names none of them; otherwise as {@link publishPackage}
+ */
+export async function resumePublish(
+  options: Omit<PublishOptions, 'source' | 'tag' | 'access' | 'registry'>,
+): Promise<PublishReport> {
+  const retry = retryPolicy(options);
+  const folder = new JobFolder(options.cwd);
+  const kept = onlyJob(await folder.list(), folder);
+  const configuration = await loadNpmConfiguration({ cwd: options.cwd, env: options.env });
+  const tarball = await folder.tarball(kept);
+  const { name, registry } = kept.job;
+  const trust = typeof options.trust === 'function' ? await options.trust(name) : options.trust;
+  if (kept.job.servicesFromRegistry) assertNamedByTrust(kept.job.services, trust);
+  const client = await RegistryClient.open(name, configuration.options, { registry });
+  const job = await renewIfExpired(kept.job, tarball, { ...options, trust }, retry);
+  if (job !== kept.job) await folder.keep(job);
+  return await finish({ job, path: kept.path }, { options, configuration, folder, tarball, retry, client, trust });
+}
+
+/** Finishing needs these, whether the publish has just begun or is taken up again. */
+interface Finishing {
+  readonly options: Pick<PublishOptions, 'cwd' | 'otp' | 'onStep' | 'signal'>;
+  readonly configuration: NpmConfiguration;
+  readonly folder: JobFolder;
+  readonly tarball: Uint8Array;
+  readonly client: RegistryClient;
+  readonly trust: TrustMaterial;
+  readonly retry: RetryPolicy;
+}
+
+async function finish(kept: KeptJob, finishing: Finishing): Promise<PublishReport> {
+  const { options, configuration, folder, tarball, client, trust, retry } = finishing;
+  const { onStep, otp, signal, cwd } = options;
+  let { job } = kept;
+  let report: PublishReport;
+  try {
+    const { bundle } = await completeBundle(parseBundle(job.bundle), {
+      services: job.services,
+      trust,
+      identity: job.identity,
+      http: { signal, retry },
+      onStep,
+      onProgress: async (progress) => {
+        job = { ...job, bundle: bundleToJson(progress) };
+        await folder.keep(job);
+      },
+    });
+    const { name, version, integrity } = job;
+    // As a consumer will: not only that the bundle holds, but that it is about this name, this version and these bytes.
+    const attestation = verifyPackageBundle(bundle, { name, version, integrity, trust });
+    signal?.throwIfAborted();
+    await upload(job, tarball, client, {
+      otp,
+      onStep,
+      signal,
+      ...(retry.deadline === undefined ? {} : { deadline: retry.deadline }),
+    });
+    report = describePublished(job, tarball.length, attestation);
+  } catch (thrown) {
+    throw unfinished(thrown, kept.path, signal?.aborted === true);
+  }
+  await folder.remove(job.integrity);
+  if (job.folder !== undefined) {
+    const path = resolve(cwd, job.folder);
+    for (const event of ['publish', 'postpublish']) await runLifecycleScript(event, path, job.manifest, configuration);
+  }
+  return report;
+}
+
+async function beginJob(options: PublishOptions, prepared: PreparedPublish, retry: RetryPolicy): Promise<PublishJob> {
+  const { packed, client, preflight, tag, access, services, servicesFromRegistry } = prepared;
+  const { name, version, tarball } = packed;
+  const signed = await signPackage({ name, version, tarball }, prepared, options, retry);
+  return {
     format: 1,
-    name: packed.name,
-    version: packed.version,
-    integrity: sha512Integrity(packed.tarball),
+    name,
+    version,
+    integrity: sha512Integrity(tarball),
     registry: client.url,
     tag,
     ...(access === undefined ? {} : { access }),
+    ...(packed.folder === undefined ? {} : { folder: relative(options.cwd, packed.folder) }),
     manifest: packed.manifest,
-    bundle,
+    services,
+    servicesFromRegistry,
+    ...signed,
+    ...(preflight.user === undefined ? {} : { user: preflight.user }),
   };
-  options.signal?.throwIfAborted();
-  await finishPublish(job, packed.tarball, client, { otp: options.otp, onStep: options.onStep });
-  if (packed.folder !== undefined) {
-    for (const event of ['publish', 'postpublish']) {
-      await runLifecycleScript(event, packed.folder, packed.manifest, configuration);
-    }
-  }
-  return describePublished(job, packed, attestation.verified, {
-    user: prepared.checked.user,
-    tokenSource: found.source,
-    predicateType: attestation.predicateType,
-  });
 }
 
-async function sign(
-  options: PublishOptions,
-  { packed, services, trust }: Prepared,
-  { token }: FoundToken,
-): Promise<{ bundle: Readonly<Record<string, unknown>>; attestation: ReturnType<typeof verifyPackageBundle> }> {
-  const { onStep, signal } = options;
-  const { name, version, tarball } = packed;
-  const session = await SigningSession.open({ identityToken: token, services, trust, onStep, signal });
+/** Asks for the identity and signs; what comes back is public, and no log has heard of it yet. */
+async function signPackage(
+  subject: { readonly name: string; readonly version: string; readonly tarball: Uint8Array },
+  where: Pick<PreparedPublish, 'services' | 'trust'> & { readonly login: InstanceDescription['login'] },
+  options: Pick<PublishOptions, 'findToken' | 'onStep' | 'signal'>,
+  retry: RetryPolicy,
+): Promise<Pick<PublishJob, 'identity' | 'identitySource' | 'bundle'>> {
+  const { services, trust, login } = where;
+  const { findToken, onStep, signal } = options;
+  const { name, version, tarball } = subject;
+  onStep?.('identity');
+  const audience = await expectedAudience(services.caUrl, { signal, retry });
+  const { token, source }: FoundToken = await findToken({ audience, login });
+  const session = await SigningSession.open({ identityToken: token, services, trust, onStep, signal, http: { retry } });
   const statement = statementV1({
     subject: [{ name: toPurl(name, version), digest: { sha512: toHex(digest('sha512', tarball)) } }],
     ...createProvenance(token, session.claims, { name, version }),
   });
-  const { bundle } = await session.signStatement(statement);
-  // As a consumer will: not only that the bundle holds, but that it is about this name, this version and these bytes.
-  const attestation = verifyPackageBundle(bundle, { name, version, integrity: sha512Integrity(tarball), trust });
-  return { bundle, attestation };
-}
-
-async function prepare(
-  options: PublishOptions,
-  configuration: Awaited<ReturnType<typeof loadNpmConfiguration>>,
-): Promise<Prepared> {
-  const { onStep, source, registry, signal } = options;
-  onStep?.('pack');
-  const packed = await packPackage(source, configuration);
-  const publishConfig = isObject(packed.manifest.publishConfig) ? packed.manifest.publishConfig : {};
-  onStep?.('preflight');
-  const client = await RegistryClient.open(packed.name, configuration.options, {
-    registry,
-    publishConfig: textMember(publishConfig, 'registry'),
-  });
-  const chosenTag = options.tag ?? textMember(publishConfig, 'tag');
-  const configuredTag = configuration.options.defaultTag;
-  const tag = chosenTag ?? (typeof configuredTag === 'string' ? configuredTag : 'latest');
-  const checked = await preflight(client, packed, {
-    name: tag,
-    isChosen: chosenTag !== undefined || configuration.tagIsChosen,
-  });
-  const trust = typeof options.trust === 'function' ? await options.trust(packed.name) : options.trust;
-  const { services, login } = await findServices(options.services, client.url, trust, signal);
-  const access = options.access ?? accessOf(textMember(publishConfig, 'access') ?? configuration.options.access);
-  return { packed, client, checked, tag, access, trust, services, login };
-}
-
-async function findServices(
-  given: SigningServices | undefined,
-  registry: string,
-  trust: TrustMaterial,
-  signal: AbortSignal | undefined,
-): Promise<{ services: SigningServices; login: InstanceDescription['login'] }> {
-  if (given !== undefined) return { services: given, login: undefined };
-  const { services, login } = await describeInstance(registry, { signal });
-  assertNamedByTrust(services, trust);
-  return { services, login };
-}
-
-function accessOf(value: unknown): 'public' | 'restricted' | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (value === 'public' || value === 'restricted') return value;
-  throw new SignetError('ERR_USAGE', 'access is neither public nor restricted', { found: String(value) });
-}
-
-/** What {@link rehearsePublish} found out. */
-export interface PublishRehearsal {
-  readonly packed: PackedPackage;
-  readonly integrity: string;
-  readonly preflight: Preflight;
-  readonly tag: string;
-  readonly access: 'public' | 'restricted' | undefined;
-  readonly services: SigningServices;
+  const begun = await session.beginStatement(statement);
+  return { identity: session.identity, identitySource: source, bundle: bundleToJson(begun) };
 }
 
 /**
- * Does all of a publish that nobody sees: packs, asks the registry what it would refuse, finds the services. Nothing is
- * signed, logged or sent.
+ * A certificate lives for minutes. Where no timestamp shows that the signature was made in time, and so no log has it
+ * either, the same bytes are signed anew.
+ */
+async function renewIfExpired(
+  job: PublishJob,
+  tarball: Uint8Array,
+  options: Pick<PublishOptions, 'findToken' | 'onStep' | 'signal'> & { readonly trust: TrustMaterial },
+  retry: RetryPolicy,
+): Promise<PublishJob> {
+  const bundle = parseBundle(job.bundle);
+  if (bundle.timestamps.length > 0 || bundle.key.kind !== 'certificate') return job;
+  // Half a minute for the way to the timestamp authority.
+  if (Certificate.parse(bundle.key.certificate).isValidAt(new Date(Date.now() + 30_000))) return job;
+  const { name, version, services } = job;
+  const signed = await signPackage(
+    { name, version, tarball },
+    { services, trust: options.trust, login: undefined },
+    options,
+    retry,
+  );
+  return { ...job, ...signed };
+}
+
+async function refuseSecondJob(folder: JobFolder, { packed }: PreparedPublish): Promise<void> {
+  const other = (await folder.list()).find(({ job }) => job.name === packed.name && job.version === packed.version);
+  if (other === undefined) return;
+  throw new SignetError(
+    'ERR_PUBLISH_UNFINISHED',
+    `an earlier publish of ${packed.name}@${packed.version} is unfinished; run signet publish --resume, or delete ${other.path} to begin anew`,
+  );
+}
+
+function onlyJob(jobs: readonly KeptJob[], folder: JobFolder): KeptJob {
+  const [first, second] = jobs;
+  if (first === undefined) {
+    throw new SignetError('ERR_USAGE', `there is no unfinished publish in ${folder.path}`);
+  }
+  if (second === undefined) return first;
+  const names = jobs.map(({ job, path }) => `${job.name}@${job.version} (${path})`).join(', ');
+  throw new SignetError(
+    'ERR_USAGE',
+    'there are several unfinished publishes; delete those that shall not be finished',
+    { found: names },
+  );
+}
+
+function retryPolicy({ retryFor = defaultRetryFor }: Pick<PublishOptions, 'retryFor'>): RetryPolicy {
+  return { attempts: Number.POSITIVE_INFINITY, budget: retryFor, firstDelay: 250, deadline: Date.now() + retryFor };
+}
+
+/** What {@link rehearsePublish} found out. */
+export type PublishRehearsal = Omit<PreparedPublish, 'client' | 'login' | 'trust'> & { readonly integrity: string };
+
+/**
+ * Does all of a publish that nobody sees. Nothing is signed, logged or sent.
  *
- * @throws as {@link publishPackage} does up to the identity
+ * @throws what {@link preparePublish} throws
  */
 export async function rehearsePublish(options: Omit<PublishOptions, 'findToken'>): Promise<PublishRehearsal> {
   const configuration = await loadNpmConfiguration({ cwd: options.cwd, env: options.env });
-  const findToken = () => Promise.reject(new TypeError('a rehearsal needs no token'));
-  const { packed, checked, tag, access, services } = await prepare({ ...options, findToken }, configuration);
-  return { packed, integrity: sha512Integrity(packed.tarball), preflight: checked, tag, access, services };
+  const {
+    client: _client,
+    login: _login,
+    trust: _trust,
+    ...found
+  } = await preparePublish(options, configuration, retryPolicy(options));
+  return { ...found, integrity: sha512Integrity(found.packed.tarball) };
 }

@@ -1,5 +1,4 @@
-import type { VerifiedBundle } from '../verify/index.ts';
-import type { PackedPackage } from './pack.ts';
+import type { VerifiedAttestation } from '../npm/index.ts';
 import type { PublishJob } from './publish-job.ts';
 
 /** What was published, by whom, when, and where the proof stands. Foreign text: make it inert where it is shown. */
@@ -28,26 +27,20 @@ export interface PublishReport {
 /** The report of a publish that is done. */
 export function describePublished(
   job: PublishJob,
-  packed: PackedPackage,
-  verified: VerifiedBundle,
-  facts: { readonly user: string | undefined; readonly tokenSource: string; readonly predicateType: string },
+  size: number,
+  { predicateType, verified }: VerifiedAttestation,
 ): PublishReport {
-  const { signer } = verified;
   return {
     format: 1,
     name: job.name,
     version: job.version,
     integrity: job.integrity,
-    size: packed.tarball.length,
+    size,
     registry: job.registry,
     tag: job.tag,
-    ...(facts.user === undefined ? {} : { user: facts.user }),
-    identity: {
-      issuer: signer.kind === 'certificate' ? signer.issuer : '',
-      subject: signer.kind === 'certificate' ? signer.subject.value : signer.hint,
-      source: facts.tokenSource,
-    },
-    predicateType: facts.predicateType,
+    ...(job.user === undefined ? {} : { user: job.user }),
+    identity: { ...job.identity, source: job.identitySource },
+    predicateType,
     timestamps: verified.timestamps.map(({ time, authority }) => ({ time: time.toISOString(), authority })),
     logEntries: verified.logEntries.map(({ baseUrl, origin, index }) => ({
       log: baseUrl,

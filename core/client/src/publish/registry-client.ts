@@ -111,12 +111,17 @@ export class RegistryClient {
   }
 
   /** Sends the publish document. */
-  async publish(document: JsonObject, version: string, otp?: string): Promise<void> {
+  async publish(
+    document: JsonObject,
+    version: string,
+    options: { readonly otp?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
     const { default: npmFetch } = await import('npm-registry-fetch');
     try {
       await npmFetch(this.#escapedName, {
         ...this.#options,
-        ...(otp === undefined ? {} : { otp }),
+        ...(options.otp === undefined ? {} : { otp: options.otp }),
+        signal: options.signal,
         method: 'PUT',
         body: Buffer.from(JSON.stringify(document)),
         headers: { 'content-type': 'application/json', 'npm-command': 'publish' },
@@ -124,6 +129,7 @@ export class RegistryClient {
         ignoreBody: true,
       } as Parameters<typeof npmFetch>[1]);
     } catch (thrown) {
+      options.signal?.throwIfAborted();
       throw registryFailure(thrown, this.url, `publishing ${this.#name}@${version}`);
     }
   }

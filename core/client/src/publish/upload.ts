@@ -1,0 +1,138 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { canonicalize, SignetError } from '@signet/primitives/formats';
+import { isObject } from '../http/index.ts';
+import { createPublishDocument } from '../npm/index.ts';
+import type { PublishJob } from './publish-job.ts';
+import type { RegistryClient } from './registry-client.ts';
+
+/** How an upload is told about, ended and repeated. */
+export interface UploadOptions {
+  readonly otp?: string | undefined;
+  readonly onStep?: ((step: 'upload' | 'read back') => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds since 1970 until which failures of the network are met by trying again. Default: once. */
+  readonly deadline?: number;
+}
+
+/**
+ * Brings a signed package to the registry and makes sure that it is there: one PUT with tarball and bundle, then both are
+ * read back and compared. A version that turns out to be there with our bytes counts as sent: an earlier attempt got
+ * through and its answer was lost.
+ *
+ * @param tarball the bytes that the job's integrity is of
+ * @throws what the registry's refusal becomes; ERR_INTEGRITY_MISMATCH when the registry serves other bytes under this version,
+ * ERR_READ_BACK when it does not show version or bundle
+ */
+export async function upload(
+  job: PublishJob,
+  tarball: Uint8Array,
+  registry: RegistryClient,
+  options: UploadOptions = {},
+): Promise<void> {
+  options.onStep?.('upload');
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await send(job, tarball, registry, options);
+      break;
+    } catch (thrown) {
+      const wait = Math.min(500 * 2 ** attempt, 15_000);
+      if (!isPassing(thrown) || Date.now() + wait > (options.deadline ?? 0)) throw thrown;
+      await pause(wait, options.signal);
+    }
+  }
+  options.onStep?.('read back');
+  await readBack(job, registry, options.signal);
+}
+
+async function send(
+  job: PublishJob,
+  tarball: Uint8Array,
+  registry: RegistryClient,
+  options: UploadOptions,
+): Promise<void> {
+  const { name, version, integrity, manifest, bundle, tag, access } = job;
+  // Asked first, so that what arrived earlier is not sent again: some registries answer that with words of their own.
+  const { integrities } = await registry.versions();
+  if (integrities.get(version) === integrity) return;
+  if (integrities.has(version)) {
+    throw new SignetError(
+      'ERR_VERSION_EXISTS',
+      `${registry.url} has ${name}@${version} with other bytes; raise the version`,
+      {
+        expected: integrity,
+        found: integrities.get(version) ?? 'no integrity',
+      },
+    );
+  }
+  const document = createPublishDocument({
+    manifest,
+    tarball,
+    bundle,
+    tag,
+    registry: registry.url,
+    ...(access === undefined ? {} : { access }),
+  });
+  try {
+    await registry.publish(document, version, { otp: options.otp, signal: options.signal });
+  } catch (thrown) {
+    if (!(thrown instanceof SignetError) || thrown.code !== 'ERR_VERSION_EXISTS') throw thrown;
+    const after = await registry.versions();
+    if (after.integrities.get(version) !== integrity) throw thrown;
+  }
+}
+
+function isPassing(thrown: unknown): boolean {
+  return (
+    thrown instanceof SignetError && ['ERR_NETWORK', 'ERR_NETWORK_TIMEOUT', 'ERR_HTTP_STATUS'].includes(thrown.code)
+  );
+}
+
+/** Milliseconds to wait before looking again: registries behind caches show a new version a little later. */
+const patience = [0, 200, 500, 1000, 2000];
+
+async function readBack(job: PublishJob, registry: RegistryClient, signal: AbortSignal | undefined): Promise<void> {
+  let difference: SignetError | undefined;
+  for (const wait of patience) {
+    await pause(wait, signal);
+    difference = await compare(job, registry);
+    if (difference === undefined) return;
+    // Other bytes under our version will not turn into ours.
+    if (difference.code === 'ERR_INTEGRITY_MISMATCH') break;
+  }
+  throw difference ?? new SignetError('ERR_READ_BACK', 'the registry does not show the version');
+}
+
+/** What the registry serves instead of what was published, or undefined when it is the same. */
+async function compare(job: PublishJob, registry: RegistryClient): Promise<SignetError | undefined> {
+  const label = `${job.name}@${job.version}`;
+  const { integrities } = await registry.versions();
+  const found = integrities.get(job.version);
+  if (found !== undefined && found !== job.integrity) {
+    return new SignetError(
+      'ERR_INTEGRITY_MISMATCH',
+      `${registry.url} serves ${label} with other bytes than were published`,
+      { expected: job.integrity, found },
+    );
+  }
+  if (found === undefined) {
+    return new SignetError('ERR_READ_BACK', `${registry.url} does not show ${label} after it was published`);
+  }
+  const document = await registry.attestations(job.version);
+  const served = Array.isArray(document?.attestations) ? document.attestations.filter(isObject) : [];
+  const ours = canonicalize(job.bundle);
+  if (served.some((one) => isObject(one.bundle) && canonicalize(one.bundle) === ours)) return undefined;
+  return new SignetError(
+    'ERR_READ_BACK',
+    `${registry.url} does not serve the signature of ${label} that was published`,
+    {
+      expected: 'our bundle among its attestations',
+      found: `${served.length} other attestations`,
+    },
+  );
+}
+
+async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  await sleep(milliseconds, undefined, signal === undefined ? {} : { signal }).catch((thrown: unknown) => {
+    throw signal?.reason ?? thrown;
+  });
+}
