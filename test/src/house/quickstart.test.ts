@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { root, run, withTemporaryFolder } from './repository.ts';
+
+describe('npm run quickstart', () => {
+  it('does the main job, shows four attacks refused and leaves nothing behind', async function () {
+    this.timeout(180_000);
+    await withTemporaryFolder(async (folder) => {
+      // npm lets Node keep its compiled code in the temporary folder, which is not the quickstart's doing.
+      const temporary = { TMPDIR: folder, TEMP: folder, TMP: folder, NODE_DISABLE_COMPILE_CACHE: '1' };
+      const env = { ...process.env, ...temporary };
+      const { code, stdout, stderr } = await run('npm', ['run', 'quickstart'], root, env);
+      assert.equal(code, 0, stdout + stderr);
+      assert.match(stdout, /signed by alice@example\.com .*, entry \d+ of the log /);
+      assert.match(stdout, /npm ci alone installs it/);
+      assert.equal([...stdout.matchAll(/^ +refused: /gm)].length, 4, stdout);
+      assert.deepEqual(await readdir(folder), []);
+    });
+  });
+});
