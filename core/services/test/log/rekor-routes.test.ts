@@ -355,6 +355,22 @@ describe("Rekor's v2 API", () => {
       assert.match(answer.json().message, /the entry has \d+ bytes; this log takes at most 65535/);
     });
 
+    it('more requests than may wait, with 503 and how many do', async () => {
+      const small = Fastify();
+      await small.register(rekorV2Routes(log, { maximumWaiting: 3, workers: 0 }));
+      const requests = await Promise.all([1, 2, 3, 4, 5].map((i) => hashedRekord(`entry ${i}`, signer)));
+      const answers = await Promise.all(
+        requests.map((hashedRekordRequestV002) =>
+          small.inject({ method: 'POST', url: '/api/v2/log/entries', payload: { hashedRekordRequestV002 } }),
+        ),
+      );
+      const refused = answers.filter(({ statusCode }) => statusCode === 503);
+      assert.equal(refused.length, 2);
+      assert.match(refused[0]?.json().message, /^3 requests are waiting/);
+      assert.equal(log.size, 3n);
+      await small.close();
+    });
+
     it('entries once the log is closed, with 503', async () => {
       await log.close();
       const answer = await post({ hashedRekordRequestV002: await hashedRekord('hello', signer) });

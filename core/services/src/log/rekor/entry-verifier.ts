@@ -16,6 +16,14 @@ export interface VerificationAnswer {
   readonly results: readonly (VerifiedEntry | { readonly code: ErrorCode | undefined; readonly message: string })[];
 }
 
+export interface EntryVerifierOptions {
+  readonly dsse: boolean;
+  /** Most threads; 0 verifies where it is asked. */
+  readonly workers?: number;
+  /** Most requests at a time; default 4,096. */
+  readonly maximumWaiting?: number;
+}
+
 interface Pending {
   readonly body: Uint8Array;
   readonly resolve: (entry: VerifiedEntry) => void;
@@ -39,19 +47,37 @@ const requestsInline = 2;
 export class EntryVerifier {
   readonly #dsse: boolean;
   readonly #maximumWorkers: number;
+  readonly #maximumWaiting: number;
   readonly #helpers: Helper[] = [];
   #queue: Pending[] = [];
   #scheduled = false;
+  #waiting = 0;
   #nextId = 0;
   #closed = false;
 
-  constructor(options: { readonly dsse: boolean; readonly workers?: number }) {
+  constructor(options: EntryVerifierOptions) {
     this.#dsse = options.dsse;
     this.#maximumWorkers = options.workers ?? availableParallelism();
+    this.#maximumWaiting = options.maximumWaiting ?? 4096;
   }
 
-  /** @throws what {@link verifyCreateEntryRequest} throws */
-  verify(body: Uint8Array): Promise<VerifiedEntry> {
+  /** @throws what {@link verifyCreateEntryRequest} throws; ERR_LOG_OVERLOADED */
+  async verify(body: Uint8Array): Promise<VerifiedEntry> {
+    if (this.#waiting >= this.#maximumWaiting) {
+      throw new SignetError(
+        'ERR_LOG_OVERLOADED',
+        `${this.#waiting} requests are waiting to be verified; try again later`,
+      );
+    }
+    this.#waiting += 1;
+    try {
+      return await this.#enqueue(body);
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  #enqueue(body: Uint8Array): Promise<VerifiedEntry> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ body, resolve, reject });
       if (this.#scheduled) return;
@@ -74,7 +100,13 @@ export class EntryVerifier {
       return;
     }
     for (let start = 0; start < queue.length; start += requestsPerMessage) {
-      this.#send(queue.slice(start, start + requestsPerMessage));
+      const pending = queue.slice(start, start + requestsPerMessage);
+      try {
+        this.#send(pending);
+      } catch {
+        // No thread can be had, which is a reason to be slow and none to fail.
+        for (const one of pending) this.#verifyHere(one);
+      }
     }
   }
 

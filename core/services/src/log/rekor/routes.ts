@@ -13,6 +13,8 @@ export interface RekorV2Options {
   readonly dsse?: boolean;
   /** Threads that verify signatures under load; default one for each processor, 0 for none. */
   readonly workers?: number;
+  /** Requests that may be in verification at a time before 503; default 4,096. */
+  readonly maximumWaiting?: number;
 }
 
 const proofIndex = /^(0|[1-9][0-9]{0,14})$/;
@@ -26,9 +28,11 @@ export function rekorV2Routes(log: TransparencyLog, options: RekorV2Options = {}
   const dsse = options.dsse ?? true;
 
   return async (app) => {
+    const { workers, maximumWaiting } = options;
     const verifier = new EntryVerifier({
       dsse,
-      ...(options.workers === undefined ? {} : { workers: options.workers }),
+      ...(workers === undefined ? {} : { workers }),
+      ...(maximumWaiting === undefined ? {} : { maximumWaiting }),
     });
     app.addHook('onClose', () => verifier.close());
     // The gateway reads JSON whatever the type says, and strictly: JSON.parse alone would hide a repeated key.

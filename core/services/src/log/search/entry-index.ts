@@ -71,8 +71,13 @@ export class EntryIndex {
   #next(): void {
     if (this.#working || this.#failure !== undefined || this.#indexed >= this.#target.treeSize) return;
     this.#working = true;
-    this.#worker ??= this.#start();
-    this.#worker.postMessage(this.#target);
+    try {
+      this.#worker ??= this.#start();
+      this.#worker.postMessage(this.#target);
+    } catch (cause) {
+      // Whatever becomes of the index, the log goes on.
+      this.#fail(this.#unusable(cause));
+    }
   }
 
   #caughtUp(treeSize: number): Promise<void> {
