@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { SignetError } from '@signet/primitives/formats';
-import { validRange } from 'semver';
+import { isVersionRange } from '../policy/index.ts';
 import { sha512Integrity } from './integrity.ts';
 import { isJsonObject, type JsonObject, own } from './json-value.ts';
 import { isExactVersion, isPackageName } from './package-name.ts';
@@ -28,7 +28,7 @@ export interface PublishDocumentInput {
 export function createPublishDocument(input: PublishDocumentInput): JsonObject {
   const { tarball, tag = 'latest' } = input;
   const { name, version, description } = publishable(input.manifest);
-  if (validRange(tag) !== null || tag === '' || encodeURIComponent(tag) !== tag) {
+  if (isVersionRange(tag) || tag === '' || encodeURIComponent(tag) !== tag) {
     throw refuse(`the tag ${JSON.stringify(tag)} cannot be used: it is empty, not URL-safe, or a version range`);
   }
   if (input.access === 'restricted' && !name.startsWith('@')) {

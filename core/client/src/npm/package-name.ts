@@ -1,5 +1,4 @@
 import { SignetError } from '@signet/primitives/formats';
-import { parse as parseSemver } from 'semver';
 
 /** npm's own limit (validate-npm-package-name). */
 const maxNameLength = 214;
@@ -44,10 +43,14 @@ function isName(name: string, allowed: RegExp): boolean {
  */
 export function isExactVersion(version: string): boolean {
   if (version.length > maxVersionLength) return false;
-  const parsed = parseSemver(version);
-  if (parsed === null) return false;
-  return version === (parsed.build.length > 0 ? `${parsed.version}+${parsed.build.join('.')}` : parsed.version);
+  const [, ...numbers] = semantic.exec(version) ?? [];
+  // npm's own parser refuses numbers that JavaScript cannot hold exactly.
+  return numbers.length > 0 && numbers.every((number) => Number.isSafeInteger(Number(number)));
 }
+
+/** Semantic Versioning 2.0.0, the expression that semver.org suggests; all of it is linear in the length of the text. */
+const semantic =
+  /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?$/;
 
 /** The name without its scope: what npm puts first in a tarball's file name. */
 export function baseName(name: string): string {

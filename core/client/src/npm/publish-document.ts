@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { fromBase64, fromUtf8, SignetError } from '@signet/primitives/formats';
-import { validRange } from 'semver';
+import { isVersionRange } from '../policy/index.ts';
 import { integrityOfDigest, parseIntegrity } from './integrity.ts';
 import { isJsonObject, type JsonObject, JsonReader, own } from './json-value.ts';
 import { baseName, isExactVersion, isPackageName } from './package-name.ts';
@@ -229,7 +229,7 @@ function tagsOf(value: unknown, version: string): readonly string[] {
   const tags = reader.object(value, 'dist-tags');
   return Object.keys(tags).map((tag) => {
     // A tag that is also a range would be shadowed by it; npm refuses to make one.
-    if (tag === '' || tag === '__proto__' || encodeURIComponent(tag) !== tag || validRange(tag) !== null) {
+    if (tag === '' || tag === '__proto__' || encodeURIComponent(tag) !== tag || isVersionRange(tag)) {
       reader.fail(`${JSON.stringify(tag.slice(0, 100))} cannot be a distribution tag`);
     }
     equal(own(tags, tag), version, `dist-tags.${tag}`);

@@ -6,4 +6,5 @@ export * from './ownership.ts';
 export * from './parse-policy.ts';
 export * from './policy.ts';
 export type { GithubPublisher, OidcPublisher, Publisher } from './publisher.ts';
+export { isVersionRange } from './version-range.ts';
 export * from './violation.ts';

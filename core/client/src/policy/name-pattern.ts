@@ -1,4 +1,4 @@
-import { satisfies, validRange } from 'semver';
+import { isInRange, isVersionRange } from './version-range.ts';
 
 /** One pattern on package names: `@acme/*`, `!@acme/legacy-*`, `@acme/core@>=2`. */
 export interface NamePattern {
@@ -27,7 +27,7 @@ export function parseNamePattern(text: string): NamePattern | string {
     return 'a pattern is a package name in which * stands for a part of a segment and ** for anything, perhaps with @range behind';
   }
   if (/\*{3}/.test(glob)) return 'three stars in a row mean nothing';
-  if (range !== undefined && (range === '' || validRange(range) === null)) {
+  if (range !== undefined && (range === '' || !isVersionRange(range))) {
     return `${JSON.stringify(range)} is not a version range`;
   }
   return { text, removes, glob, ...(range === undefined ? {} : { range }) };
@@ -47,7 +47,7 @@ export function matchesName(patterns: readonly NamePattern[], name: string, vers
     if (added && !removes) continue;
     if (!matchesGlob(glob, lowerCase)) continue;
     if (range !== undefined) {
-      const within = version === undefined ? !removes : satisfies(version, range, { includePrerelease: true });
+      const within = version === undefined ? !removes : isInRange(version, range);
       if (!within) continue;
     }
     if (removes) return false;
