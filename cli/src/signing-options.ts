@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { FoundToken } from '@signet/client/identity';
-import type { InstanceDescription, SigningServices } from '@signet/client/sign';
+import type { SigningServices, TokenRequirements } from '@signet/client/sign';
 import { inert, parseSigningConfig, SignetError } from '@signet/primitives/formats';
 import { type CommandContext, type Option, type OptionValues, textOption } from './command.ts';
 
@@ -58,7 +58,7 @@ export async function namedServices(
 export async function tokenFor(
   context: CommandContext,
   values: OptionValues,
-  wanted: { readonly audience: string; readonly login?: InstanceDescription['login'] | undefined },
+  wanted: TokenRequirements,
 ): Promise<FoundToken> {
   const { findToken, openBrowser } = await import('@signet/client/identity');
   const file = textOption(values, 'identity-token-file');
@@ -69,7 +69,10 @@ export async function tokenFor(
     explicit: file === undefined ? undefined : { file, cwd: context.cwd },
     env: context.env,
     audience: wanted.audience,
-    login: login === undefined ? undefined : { ...login, ...(clientId === undefined ? {} : { clientId }) },
+    login:
+      login === undefined
+        ? undefined
+        : { clientId: wanted.audience, ...login, ...(clientId === undefined ? {} : { clientId }) },
     // Whoever names an identity provider means to log in, also where no terminal is seen.
     openBrowser:
       context.interactive || issuer !== undefined

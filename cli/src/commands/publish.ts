@@ -134,9 +134,9 @@ type RehearsalOptions = Parameters<typeof import('@signet/client/publish').rehea
 async function rehearse(context: CommandContext, values: OptionValues, options: RehearsalOptions): Promise<number> {
   const { rehearsePublish } = await import('@signet/client/publish');
   const { describeToken } = await import('@signet/client/identity');
-  const { expectedAudience } = await import('@signet/client/sign');
+  const { tokenRequirements } = await import('@signet/client/sign');
   const rehearsal = await rehearsePublish(options);
-  const audience = await expectedAudience(rehearsal.services.caUrl, { signal: context.signal });
+  const { audience } = await tokenRequirements(rehearsal.services.caUrl, undefined, { signal: context.signal });
   // Nobody is asked to log in for a rehearsal; what is there without a person is described.
   const found = await tokenFor({ ...context, interactive: false, signal: context.signal }, values, { audience }).catch(
     (error: unknown) => {

@@ -34,12 +34,12 @@ export const command: Command = {
     if (positionals.length === 0) throw new SignetError('ERR_USAGE', 'signet sign needs at least one FILE');
     if (context.offline) throw new SignetError('ERR_OFFLINE', 'signing needs the network; run it without --offline');
     const trust = await trustFor(context, values);
-    const { expectedAudience, SigningSession } = await import('@signet/client/sign');
+    const { SigningSession, tokenRequirements } = await import('@signet/client/sign');
     const { services, login } = await findServices(context, values, trust);
     const files = await Promise.all(positionals.map((name) => readForSigning(context, name)));
     context.progress('waiting for the identity token');
-    const audience = await expectedAudience(services.caUrl, { signal: context.signal });
-    const { token } = await tokenFor(context, values, { audience, login });
+    const wanted = await tokenRequirements(services.caUrl, login, { signal: context.signal });
+    const { token } = await tokenFor(context, values, wanted);
     const session = await SigningSession.open({
       identityToken: token,
       services,

@@ -28,10 +28,7 @@ export const command: Command = {
     for (const { source, reason } of skipped) context.note(`  not ${source}: ${reason}`);
     const ca = textOption(values, 'ca-url');
     const audience =
-      textOption(values, 'audience') ??
-      (ca === undefined || context.offline
-        ? 'sigstore'
-        : await (await import('@signet/client/sign')).expectedAudience(ca));
+      textOption(values, 'audience') ?? (ca === undefined || context.offline ? 'sigstore' : await audienceOf(ca));
     const { token, source } = await findToken({
       explicit: file === undefined ? undefined : { file, cwd: context.cwd },
       env: context.env,
@@ -52,3 +49,8 @@ export const command: Command = {
     return exitCodes.ok;
   },
 };
+
+async function audienceOf(caUrl: string): Promise<string> {
+  const { tokenRequirements } = await import('@signet/client/sign');
+  return (await tokenRequirements(caUrl, undefined)).audience;
+}

@@ -1,5 +1,5 @@
 import type { FoundToken } from '../identity/index.ts';
-import type { InstanceDescription, SigningServices, SigningStep } from '../sign/index.ts';
+import type { SigningServices, SigningStep, TokenRequirements } from '../sign/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
 
 /** The steps of a publish, in order, as `onStep` is told of them. */
@@ -27,10 +27,7 @@ export interface PublishOptions {
    */
   readonly services?: SigningServices | undefined;
   /** Obtains the identity token, once nothing else stands in the way. */
-  readonly findToken: (wanted: {
-    readonly audience: string;
-    readonly login: InstanceDescription['login'];
-  }) => Promise<FoundToken>;
+  readonly findToken: (wanted: TokenRequirements) => Promise<FoundToken>;
   /** Milliseconds for which failures of services are met by trying again, all together. Default five minutes. */
   readonly retryFor?: number | undefined;
   readonly onStep?: ((step: PublishStep) => void) | undefined;

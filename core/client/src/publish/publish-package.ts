@@ -7,9 +7,9 @@ import { sha512Integrity, toPurl, verifyPackageBundle } from '../npm/index.ts';
 import {
   assertNamedByTrust,
   completeBundle,
-  expectedAudience,
   type InstanceDescription,
   SigningSession,
+  tokenRequirements,
 } from '../sign/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
 import { JobFolder, type KeptJob } from './job-folder.ts';
@@ -149,8 +149,8 @@ async function signPackage(
   const { findToken, onStep, signal } = options;
   const { name, version, tarball } = subject;
   onStep?.('identity');
-  const audience = await expectedAudience(services.caUrl, { signal, retry });
-  const { token, source }: FoundToken = await findToken({ audience, login });
+  const wanted = await tokenRequirements(services.caUrl, login, { signal, retry });
+  const { token, source }: FoundToken = await findToken(wanted);
   const session = await SigningSession.open({ identityToken: token, services, trust, onStep, signal, http: { retry } });
   const statement = statementV1({
     subject: [{ name: toPurl(name, version), digest: { sha512: toHex(digest('sha512', tarball)) } }],

@@ -1,7 +1,7 @@
 export * from './certificate-identity.ts';
 export * from './complete-bundle.ts';
 export * from './instance.ts';
-export { expectedAudience } from './possession.ts';
+export { type TokenRequirements, tokenRequirements } from './possession.ts';
 export * from './sign-statement.ts';
 export * from './signing-services.ts';
 export * from './signing-session.ts';

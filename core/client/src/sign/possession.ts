@@ -39,18 +39,34 @@ export async function acceptedIssuer(
   return { audience: textMember(found, 'audience'), challengeClaim: textMember(found, 'challengeClaim') };
 }
 
+/** What a token for a certificate authority must be, and where a person can get one. */
+export interface TokenRequirements {
+  /** The audience that all issuers of the authority share, else Sigstore's own. */
+  readonly audience: string;
+  /** Where to log in, once the authority has confirmed it. */
+  readonly login?: { readonly issuer: string; readonly clientId: string };
+}
+
 /**
- * The audience that tokens for this authority need, for asking a platform for one: the one that all of its issuers share,
- * else Sigstore's own.
+ * Asks a certificate authority what tokens it takes.
+ *
+ * @param login where somebody says that people log in. It is kept only if the authority accepts this issuer: a registry
+ * that could send people to a login page of its own choice would collect their passwords.
  */
-export async function expectedAudience(
+export async function tokenRequirements(
   caUrl: string,
+  login: { readonly issuer: string; readonly clientId?: string } | undefined,
   options: Pick<ServiceRequest, 'signal' | 'transport' | 'retry'> = {},
-): Promise<string> {
+): Promise<TokenRequirements> {
   const issuers = await publishedIssuers(caUrl, options);
   const audiences = new Set(issuers?.map((entry) => textMember(entry, 'audience')));
   const [only] = audiences;
-  return audiences.size === 1 && only !== undefined ? only : 'sigstore';
+  const audience = audiences.size === 1 && only !== undefined ? only : 'sigstore';
+  const accepted =
+    login === undefined ? undefined : issuers?.find((entry) => textMember(entry, 'issuerUrl') === login.issuer);
+  if (login === undefined || accepted === undefined) return { audience };
+  const ofIssuer = textMember(accepted, 'audience') ?? audience;
+  return { audience: ofIssuer, login: { issuer: login.issuer, clientId: login.clientId ?? ofIssuer } };
 }
 
 type Entry = Readonly<Record<string, unknown>>;

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { IdentityToken } from '@signet/client/identity';
-import { expectedAudience } from '@signet/client/sign';
+import { tokenRequirements } from '@signet/client/sign';
 import { after, before, describe, it } from 'mocha';
 import { acceptedIssuer, possessionChallenge } from '../../src/sign/possession.ts';
 import { unsignedToken } from '../identity/tokens.ts';
@@ -80,11 +80,22 @@ describe('proof of possession', () => {
 
   it('takes the audience that all issuers share, else sigstore', async () => {
     issuers({ issuerUrl: 'https://a.example', audience: 'acme' }, { issuerUrl: 'https://b.example', audience: 'acme' });
-    assert.equal(await expectedAudience(caUrl), 'acme');
+    assert.equal((await tokenRequirements(caUrl, undefined)).audience, 'acme');
     issuers(
       { issuerUrl: 'https://a.example', audience: 'acme' },
       { issuerUrl: 'https://b.example', audience: 'other' },
     );
-    assert.equal(await expectedAudience(caUrl), 'sigstore');
+    assert.equal((await tokenRequirements(caUrl, undefined)).audience, 'sigstore');
+  });
+
+  it('sends people only to a login that the authority accepts', async () => {
+    issuers({ issuerUrl: 'https://login.acme.example', audience: 'acme' });
+    assert.deepEqual(await tokenRequirements(caUrl, { issuer: 'https://login.acme.example' }), {
+      audience: 'acme',
+      login: { issuer: 'https://login.acme.example', clientId: 'acme' },
+    });
+    assert.deepEqual(await tokenRequirements(caUrl, { issuer: 'https://phishing.example' }), { audience: 'acme' });
+    configuration = { status: 404, body: '{}' };
+    assert.deepEqual(await tokenRequirements(caUrl, { issuer: 'https://phishing.example' }), { audience: 'sigstore' });
   });
 });
