@@ -7,6 +7,7 @@ export {
 } from './ct/certificate-log.ts';
 export { type CtOptions, ctRoutes } from './ct/routes.ts';
 export type { BatchLimits } from './engine/log-engine.ts';
+export { exportStatic } from './export-static.ts';
 export { type RekorV2Options, rekorV2Routes } from './rekor/routes.ts';
 export type { SearchQuery } from './search/entry-index.ts';
 export type { FoundEntries } from './search/index-database.ts';
