@@ -98,7 +98,7 @@ describe('what a log reads from outside', () => {
           }
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 });
