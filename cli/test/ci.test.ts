@@ -195,13 +195,24 @@ rules: [ { id: signed, match: plain, require: [ { signature: { by: alice } } ] }
     assert.match(stderr, /npm error/);
   });
 
-  it('leaves it to npm to refuse other bytes than the lockfile’s', async () => {
+  it('does not let a project’s settings make npm install without comparing hashes', async () => {
     await lock(sha512Integrity(Buffer.from('evil')));
-    const { code, stderr } = await ci('--', `--cache=${join(app, 'cache')}`, '--fetch-retries=0');
-    assert.notEqual(code, 0);
-    assert.match(stderr, /EINTEGRITY/);
-    assert.ok(!isInstalled());
+    await writeFile(join(app, '.npmrc'), `registry=${registry}\ninstall-strategy=linked\n`);
+    const { code, stderr } = await ci('--', `--cache=${join(app, 'cache')}`);
+    assert.equal(code, 2);
+    assert.match(stderr, /install-strategy=linked.*ERR_LOCKFILE_CONFLICT/);
+    assert.ok(!existsSync(join(app, 'node_modules')));
   });
+
+  for (const strategy of ['hoisted', 'nested', 'shallow']) {
+    it(`relies on npm comparing hashes with install-strategy=${strategy}`, async () => {
+      await lock(sha512Integrity(Buffer.from('evil')));
+      const flags = [`--install-strategy=${strategy}`, `--cache=${join(app, 'cache')}`, '--fetch-retries=0'];
+      const { code, stderr } = await ci('--', ...flags);
+      assert.notEqual(code, 0);
+      assert.match(stderr, /EINTEGRITY/);
+    });
+  }
 
   it('writes one document with --json, and npm’s words elsewhere', async () => {
     const { code, stdout, stderr } = await ci('--json');

@@ -55,6 +55,7 @@ export const command: Command = {
     const flags = npmArguments(context, values, positionals);
     const { cwd, env } = context;
     const settings = await install.loadNpmSettings({ cwd, env, flags });
+    install.assertHashesCompared(settings);
     const npm = install.findNpm(env, settings.directory);
     const policyPath = resolve(
       cwd,
@@ -91,7 +92,7 @@ export const command: Command = {
     });
     if (npmExitCode === 0) await install.assertUnchanged(lockfile);
     const installed =
-      npmExitCode === 0 && !settings.dryRun
+      npmExitCode === 0 && settings.installs
         ? await install.compareInstalledTree(settings.directory, lockfile.lock)
         : undefined;
     if (context.json) {

@@ -14,7 +14,8 @@ export interface NpmInvocation {
 export interface NpmSettings {
   /** The folder whose lockfile npm reads and in which it makes node_modules. */
   readonly directory: string;
-  readonly dryRun: boolean;
+  /** Whether npm will put anything into node_modules. */
+  readonly installs: boolean;
   /** npm's options as npm's own libraries take them; may hold credentials. */
   readonly options: Readonly<Record<string, unknown>>;
   /** The environment that they were read in. */
@@ -60,7 +61,29 @@ export async function loadNpmSettings({ cwd, env, flags = [] }: NpmInvocation): 
       'a global installation has no lockfile that could be verified; leave out --global',
     );
   }
-  return { directory: resolve(cwd, config.localPrefix), dryRun: options.dryRun === true, options, env };
+  return {
+    directory: resolve(cwd, config.localPrefix),
+    installs: options.dryRun !== true && options.packageLockOnly !== true,
+    options,
+    env,
+  };
+}
+
+/**
+ * Refuses settings under which npm does not compare what it unpacks with the lockfile's hashes. With `install-strategy=linked` npm 11
+ * installs whatever the registry or its cache gives it (its isolated nodes carry no integrity), so that what was verified and what
+ * is installed have nothing to do with each other.
+ *
+ * @throws ERR_LOCKFILE_CONFLICT
+ */
+export function assertHashesCompared({ options }: NpmSettings): void {
+  if (options.installStrategy === 'linked') {
+    throw new SignetError(
+      'ERR_LOCKFILE_CONFLICT',
+      'npm is set to install-strategy=linked, with which it does not compare packages with the lockfile’s hashes; choose another',
+      { expected: 'hoisted, nested or shallow', found: 'linked' },
+    );
+  }
 }
 
 /** The folder of the npm that belongs to a Node, for the settings that its packager gave it. */

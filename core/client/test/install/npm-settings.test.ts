@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadNpmSettings, registryFor } from '@signet/client/install';
+import { assertHashesCompared, loadNpmSettings, registryFor } from '@signet/client/install';
 
 describe('npm’s settings', () => {
   let folder: string;
@@ -41,9 +41,24 @@ describe('npm’s settings', () => {
     await assert.rejects(load(['--location=global']), { code: 'ERR_LOCKFILE_CONFLICT' });
   });
 
-  it('tell a dry run', async () => {
-    assert.equal((await load(['--dry-run'])).dryRun, true);
-    assert.equal((await load()).dryRun, false);
+  it('tell whether anything will be installed', async () => {
+    assert.equal((await load()).installs, true);
+    assert.equal((await load(['--dry-run'])).installs, false);
+    assert.equal((await load(['--package-lock-only'])).installs, false);
+  });
+
+  it('may not make npm forget the lockfile’s hashes, wherever they stand', async () => {
+    assertHashesCompared(await load());
+    const refused = { code: 'ERR_LOCKFILE_CONFLICT', message: /install-strategy/ };
+    const byFlag = await load(['--install-strategy=linked']);
+    assert.throws(() => assertHashesCompared(byFlag), refused);
+    env.npm_config_install_strategy = 'linked';
+    const byVariable = await load();
+    assert.throws(() => assertHashesCompared(byVariable), refused);
+    delete env.npm_config_install_strategy;
+    await writeFile(join(folder, 'app', '.npmrc'), 'install-strategy=linked\n');
+    const byFile = await load();
+    assert.throws(() => assertHashesCompared(byFile), refused);
   });
 
   it('give each scope its registry, and each registry only its own credentials', async () => {

@@ -5,7 +5,7 @@ import { fetchAttestations, type NpmSettings, transportFor } from '@signet/clien
 
 const settings = (options: NpmSettings['options'], env: NpmSettings['env'] = {}): NpmSettings => ({
   directory: '/app',
-  dryRun: false,
+  installs: true,
   options,
   env,
 });
