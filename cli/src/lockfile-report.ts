@@ -33,6 +33,7 @@ export function tellReport(report: LockfileReport, context: CommandContext, tell
     const mark = paint('✖', 'red', context.colour);
     context.stderr.write(`${mark} ${inert(name)}: ${inert(error.message)} [${error.code}]\n`);
   }
+  for (const rule of report.idleRules) context.note(`! rule ${inert(rule)} names no package of this lockfile`);
   context.note(summary(report));
 }
 
@@ -99,6 +100,7 @@ export function reportDocument(report: LockfileReport, verdict: string): Record<
     lockfile: report.lockfile,
     packages: report.judged.map(packageDocument),
     unmatched: report.unmatched,
+    idleRules: report.idleRules.map((rule) => inert(rule)),
     local: report.local,
     violations: report.violations.map((violation) => inertMembers({ ...violation })),
     failures: report.failures.map(({ package: name, error }) => ({

@@ -147,6 +147,7 @@ async function judge(context: CommandContext, values: OptionValues, subject: Pac
     lockfile: '',
     judged: [judged],
     unmatched: 0,
+    idleRules: [],
     local: 0,
     violations: decision.violations,
     failures: [],

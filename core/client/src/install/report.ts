@@ -21,6 +21,8 @@ export interface LockfileReport {
   readonly judged: readonly JudgedPackage[];
   /** Packages that the policy says nothing about. */
   readonly unmatched: number;
+  /** Rules of the policy that name no package of the lockfile: perhaps misspelt. */
+  readonly idleRules: readonly string[];
   /** Links to folders of the project. */
   readonly local: number;
   /** Everything against the installation, and every warning. */

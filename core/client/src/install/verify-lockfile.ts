@@ -1,6 +1,6 @@
 import { SignetError } from '@signet/primitives/formats';
 import type { LockedPackage } from '../npm/index.ts';
-import { concernsPackage, evaluatePolicy, type Violation } from '../policy/index.ts';
+import { concernsPackage, evaluatePolicy, matchesName, type NamePattern, type Violation } from '../policy/index.ts';
 import { type JudgeOptions, judgePackage, type PackageToJudge } from './judge-package.ts';
 import { type ProjectLockfile, readProjectLockfile } from './lockfile.ts';
 import { lockfileViolations } from './lockfile-violations.ts';
@@ -52,11 +52,19 @@ export async function verifyLockfile(options: VerifyLockfileOptions): Promise<Lo
     lockfile: path,
     judged: known,
     unmatched,
+    idleRules: policy.rules
+      .filter(({ match }) => !lock.packages.some((entry) => names(match, entry)))
+      .map(({ id }) => id),
     local,
     violations,
     failures,
     allowed: failures.length === 0 && violations.every(({ severity }) => severity === 'warning'),
   };
+}
+
+/** Whether patterns name a package of a lockfile; a link may have no version. */
+function names(match: readonly NamePattern[], { name, version }: LockedPackage): boolean {
+  return matchesName(match, name, version);
 }
 
 /** After so many failures the rest would only make a person wait for the same answer. */

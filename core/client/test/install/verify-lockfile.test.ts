@@ -88,7 +88,7 @@ ${more}`;
     const report = await verify({ 'node_modules/sigstore': sigstore, 'node_modules/other': other });
     assert.equal(verdictOf(report), 'allowed');
     assert.equal(codes(report), 'TP101 warning');
-    assert.equal(report.unmatched, 1);
+    assert.deepEqual([report.unmatched, report.idleRules], [1, []]);
     const [judged] = report.judged;
     assert.equal(judged?.attestations.length, 1);
     assert.deepEqual(judged?.decision.rules, ['sigstore']);
@@ -181,6 +181,13 @@ ${more}`;
     registry.attestations('sigstore', '2.3.1', evidence);
     const report = await verify({ 'node_modules/sigstore': { ...sigstore, patched: { path: 'x.patch' } } });
     assert.equal(codes(report), 'TP107 error');
+  });
+
+  it('names the rules that name nothing, which may be misspelt', async () => {
+    const policy = policyText(
+      "  - { id: typo, match: ['sigstroe'], require: [ { signature: { by: [sigstore-js] } } ] }",
+    );
+    assert.deepEqual((await verify({ 'node_modules/other': other }, { policy })).idleRules, ['sigstore', 'typo']);
   });
 
   it('denies packages that no rule names where the policy says so', async () => {
