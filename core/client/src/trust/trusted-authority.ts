@@ -1,3 +1,4 @@
+import { digest } from '@signet/primitives/crypto';
 import {
   type AuthorityInstance,
   Certificate,
@@ -11,6 +12,8 @@ import { checkAuthorityCertificate, isSignedBy, namesIssuer, type Purpose } from
 /** A certificate that may issue leaves, and when everything from it up to the trust anchor was valid. */
 export interface Issuer {
   readonly certificate: Certificate;
+  /** SHA-256 of its SubjectPublicKeyInfo: what certificate logs call it by (RFC 6962 §3.2). */
+  readonly keyHash: Uint8Array;
   readonly authority: TrustedAuthority;
   /** From the latest start to the earliest end of the path and of the authority in the trusted root. */
   readonly validFor: TimeRange;
@@ -66,7 +69,8 @@ export class TrustedAuthority {
         checkAuthorityCertificate(member, this.purpose, depth);
         validFor = intersect(validFor, { start: member.notBefore, end: member.notAfter });
       }
-      return { certificate, authority: this, validFor };
+      const keyHash = digest('sha256', certificate.publicKey.spki);
+      return { certificate, keyHash, authority: this, validFor };
     });
   }
 

@@ -6,14 +6,14 @@ import type { VerifiedTimestamp } from './verified-bundle.ts';
  * Validates the path from the signing certificate to a trust anchor, at every time that a trusted clock gives for the
  * signature (client-spec §4.3, RFC 5280 §6). Intermediates come from the trusted root alone (client-spec §4.6).
  *
- * @returns the certificate that issued it
+ * @returns the issuer
  * @throws ERR_CERT_UNTRUSTED, ERR_CERT_EXPIRED, ERR_CERT_USAGE
  */
 export function verifyCertificatePath(
   certificate: Certificate,
   times: readonly VerifiedTimestamp[],
   trust: TrustMaterial,
-): Certificate {
+): Issuer {
   checkLeafCertificate(certificate, oids.codeSigning, 'signing certificate');
   for (const { time, authority } of times) {
     if (!certificate.isValidAt(time)) {
@@ -28,7 +28,7 @@ export function verifyCertificatePath(
   const named = trust.issuersOf(certificate);
   const valid = named.filter(({ validFor }) => times.every(({ time }) => isWithin(validFor, time)));
   for (const issuer of valid) {
-    if (isSignedBy(certificate, issuer.certificate)) return issuer.certificate;
+    if (isSignedBy(certificate, issuer.certificate)) return issuer;
   }
   if (named.length > 0 && valid.length === 0) {
     throw new SignetError('ERR_CERT_EXPIRED', 'no authority that could have issued the certificate was valid then', {

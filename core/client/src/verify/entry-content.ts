@@ -8,6 +8,7 @@ import {
   type Envelope,
   envelopeToJson,
   equalBytes,
+  inert,
   type KeyDetails,
   keyDetailsHash,
   keyMatchesDetails,
@@ -142,7 +143,7 @@ function checkEnvelopeHash(envelopeHash: EntryDigest, envelope: Envelope): void 
 
 function mismatch(what: string, expected: string, found: string): SignetError {
   return new SignetError('ERR_LOG_ENTRY_MISMATCH', `the log entry and the bundle differ in their ${what}`, {
-    expected,
-    found,
+    expected: inert(expected),
+    found: inert(found),
   });
 }

@@ -2,6 +2,7 @@ import { verifySignature } from '@signet/primitives/crypto';
 import {
   equalBytes,
   hashLeaf,
+  inert,
   isWithin,
   parseCheckpoint,
   parseSignedNote,
@@ -128,7 +129,7 @@ function verifyNote(note: SignedNote, logs: readonly TrustedLog[]): TrustedLog {
     signer ??= log;
   }
   if (signer !== undefined) return signer;
-  const found = note.signatures.map(({ name, keyHint }) => `${name} ${toHex(keyHint)}`).join(', ');
+  const found = inert(note.signatures.map(({ name, keyHint }) => `${name} ${toHex(keyHint)}`).join(', '));
   const expected = logs.map((log) => `${log.name} ${toHex(log.logId.subarray(0, 4))}`).join(' or ');
   throw new SignetError('ERR_CHECKPOINT_SIGNATURE', 'the checkpoint is not signed by the log that the entry names', {
     expected,
@@ -147,6 +148,6 @@ function checkOrigin(origin: string, log: TrustedLog): void {
   if (isNameOf(name, log) && (tree.length === 0 || (tree.length === 1 && /^\d+$/.test(tree[0] ?? '')))) return;
   throw new SignetError('ERR_CHECKPOINT_MISMATCH', 'the checkpoint is of another log than the one that signed it', {
     expected: log.name,
-    found: origin,
+    found: inert(origin),
   });
 }

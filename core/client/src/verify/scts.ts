@@ -1,4 +1,4 @@
-import { digest, verifySignatureByOid } from '@signet/primitives/crypto';
+import { verifySignatureByOid } from '@signet/primitives/crypto';
 import {
   type Certificate,
   embeddedScts,
@@ -8,7 +8,7 @@ import {
   sctSignedData,
   toHex,
 } from '@signet/primitives/formats';
-import type { TrustMaterial } from '../trust/index.ts';
+import type { Issuer, TrustMaterial } from '../trust/index.ts';
 
 /** RFC 6962 §5.2: a promise from the future is refused; this much is left to clocks. */
 const clockSkew = 5 * 60 * 1000;
@@ -17,21 +17,21 @@ const clockSkew = 5 * 60 * 1000;
  * Verifies the signed certificate timestamps that are embedded in a certificate (client-spec §4.3, RFC 6962 §3.2).
  * Those of unknown logs count for nothing; those of known logs must all verify.
  *
- * @param issuer the certificate that issued it: its key is part of what is signed
+ * @param issuer its key is part of what is signed
  * @param threshold how many operators of logs must have promised
  * @returns base URLs of the logs
  * @throws ERR_SCT_FORMAT, ERR_SCT_INVALID, ERR_SCT_MISSING
  */
 export function verifyScts(
   certificate: Certificate,
-  issuer: Certificate,
+  issuer: Issuer,
   trust: TrustMaterial,
   threshold: number,
 ): readonly string[] {
   const scts = embeddedScts(certificate);
   const found = new Map<string, string>();
   if (scts.length > 0) {
-    const issuerKeyHash = digest('sha256', issuer.publicKey.spki);
+    const issuerKeyHash = issuer.keyHash;
     const tbs = certificate.tbsWithoutExtension(oids.sctList);
     for (const sct of scts) {
       const logs = trust.certificateLogsById(sct.logId);

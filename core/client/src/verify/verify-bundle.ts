@@ -3,6 +3,7 @@ import {
   type Bundle,
   Certificate,
   equalBytes,
+  inert,
   isBundle,
   isWithin,
   type KeyDetails,
@@ -138,8 +139,8 @@ function readKey(bundle: Bundle, options: VerifyOptions): SigningKey {
   // sigstore_bundle.proto: both hints MUST be exactly the same.
   if (bundle.content.kind === 'dsse' && bundle.content.envelope.signatures[0]?.keyid !== hint) {
     throw new SignetError('ERR_KEY_MISMATCH', 'the key hints of bundle and envelope differ', {
-      expected: hint,
-      found: bundle.content.envelope.signatures[0]?.keyid ?? '',
+      expected: inert(hint),
+      found: inert(bundle.content.envelope.signatures[0]?.keyid ?? ''),
     });
   }
   return {

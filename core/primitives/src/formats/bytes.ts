@@ -75,11 +75,21 @@ export function fromUtf8(bytes: Uint8Array, what = 'value'): string {
   }
 }
 
+/**
+ * Bytes that the caller overwrites entirely. From Node's pool, where they fit: a fifth of the price of a fresh array, of
+ * which verification needs many.
+ */
+export function allocate(length: number): Uint8Array {
+  if (length <= 64) return new Uint8Array(length);
+  const pooled = Buffer.allocUnsafe(length);
+  return new Uint8Array(pooled.buffer, pooled.byteOffset, length);
+}
+
 /** All parts in one new array. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
-  const whole = new Uint8Array(length);
+  const whole = allocate(length);
   let offset = 0;
   for (const part of parts) {
     whole.set(part, offset);

@@ -1,4 +1,4 @@
-import { compareBytes, concat, utf8 } from './bytes.ts';
+import { allocate, compareBytes, concat, utf8 } from './bytes.ts';
 import { tags } from './der.ts';
 import { SignetError } from './errors.ts';
 
@@ -13,7 +13,7 @@ function tlv(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
   const header = encodeLength(length);
-  const whole = new Uint8Array(1 + header.length + length);
+  const whole = allocate(1 + header.length + length);
   whole[0] = tag;
   whole.set(header, 1);
   let offset = 1 + header.length;

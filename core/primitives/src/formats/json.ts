@@ -1,6 +1,7 @@
 import { fromBase64, fromUtf8 } from './bytes.ts';
 import type { ErrorCode } from './error-codes.ts';
 import { SignetError } from './errors.ts';
+import { inert } from './inert.ts';
 
 /** A JSON object of unknown content. Only its own properties count. */
 export type JsonObject = { readonly [key: string]: unknown };
@@ -66,7 +67,7 @@ function checkStructure(json: string, what: string, maxDepth: number): void {
           if (keys.has(key)) {
             throw new SignetError(
               'ERR_JSON',
-              `${what} has the key ${JSON.stringify(key.slice(0, 80))} twice in one object`,
+              `${what} has the key ${inert(JSON.stringify(key.slice(0, 80)))} twice in one object`,
             );
           }
           keys.add(key);
@@ -143,10 +144,14 @@ export class JsonReader {
       for (const key of Object.keys(value)) {
         if (!known.has(key)) {
           const expected = `only ${[...known].join(', ')}`;
-          throw new SignetError(this.#code, `${path}: unknown field ${JSON.stringify(key.slice(0, 80))}; ${expected}`, {
-            expected,
-            found: key.slice(0, 80),
-          });
+          throw new SignetError(
+            this.#code,
+            `${path}: unknown field ${inert(JSON.stringify(key.slice(0, 80)))}; ${expected}`,
+            {
+              expected,
+              found: inert(key.slice(0, 80)),
+            },
+          );
         }
       }
     }
@@ -250,7 +255,7 @@ function describe(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (value === null) return 'null';
   if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  if (typeof value === 'string') return inert(JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value));
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   return `an ${typeof value}`;
 }
