@@ -182,6 +182,8 @@ describe('transparency log', () => {
     await assert.rejects(log.append(utf8('two')), code('ERR_LOG_CLOSED'));
     assert.equal((await taken).index, 0n);
     await closed;
+    assert.throws(() => log.readTile(0, 0, 1), code('ERR_LOG_CLOSED'));
+    await assert.rejects(log.entry(0n), code('ERR_LOG_CLOSED'));
   });
 
   it('refuses indices and sizes that it has not', async () => {

@@ -22,6 +22,7 @@ export class AppendFile {
   readonly path: string;
   readonly #descriptor: number;
   #size: number;
+  #closed = false;
 
   private constructor(path: string, descriptor: number, size: number) {
     this.path = path;
@@ -72,6 +73,7 @@ export class AppendFile {
 
   /** Reads within the file; a shorter file than asked for is an error. */
   read(offset: number, length: number): Uint8Array {
+    this.#checkOpen();
     const bytes = Buffer.allocUnsafe(length);
     let count = 0;
     try {
@@ -92,12 +94,15 @@ export class AppendFile {
     const bytes = Buffer.allocUnsafe(length);
     let count = 0;
     while (count < length) {
+      this.#checkOpen();
       const got = await new Promise<number>((resolve, reject) => {
         read(this.#descriptor, bytes, count, length - count, offset + count, (cause, bytesRead) => {
           if (cause === null) resolve(bytesRead);
           else reject(storageError('read', this.path, cause));
         });
       });
+      // Closed meanwhile: the descriptor may be another file's by now, and so may the bytes.
+      this.#checkOpen();
       if (got === 0) throw this.#tooShort(offset + length);
       count += got;
     }
@@ -114,7 +119,12 @@ export class AppendFile {
   }
 
   close(): void {
+    this.#closed = true;
     closeSync(this.#descriptor);
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new SignetError('ERR_LOG_CLOSED', 'the log is closed');
   }
 
   #tooShort(expected: number): SignetError {
