@@ -46,8 +46,7 @@ describe('exact versions', () => {
 
 describe('package names', () => {
   it('are those that npm accepts, new or old', () => {
-    for (const name of ['a', 'left-pad', '@acme/widgets', 'a.b_c', '@a/xb'])
-      assert.ok(isPackageName(name), name);
+    for (const name of ['a', 'left-pad', '@acme/widgets', 'a.b_c', '@a/xb']) assert.ok(isPackageName(name), name);
     for (const name of ['JSONStream', '@Acme/Widgets', "it's"]) {
       assert.ok(!isPackageName(name) && isInstallableName(name), name);
     }
