@@ -5,6 +5,9 @@ import { type FoundEntries, IndexDatabase } from './index-database.ts';
 import type { IndexWorkerData } from './index-worker.ts';
 import { type SearchTerm, searchKey } from './search-keys.ts';
 
+// Entries are indexed together, since a transaction costs as much as several of them. A search does not wait for it.
+const gatherMilliseconds = 100;
+
 /** What to look for. */
 export interface SearchQuery {
   /** At least one. */
@@ -32,6 +35,7 @@ export class EntryIndex {
   #target: FollowedTree = { treeSize: 0, endOffset: 0 };
   #indexed = 0;
   #working = false;
+  #timer: NodeJS.Timeout | undefined;
   #failure: unknown;
   readonly #waiting = new Set<{ treeSize: number; resolve: () => void; reject: (error: unknown) => void }>();
 
@@ -43,7 +47,12 @@ export class EntryIndex {
   /** Indexes up to this tree, sooner or later. */
   follow(tree: FollowedTree): void {
     this.#target = tree;
-    this.#next();
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#next();
+    }, gatherMilliseconds);
+    this.#timer.unref();
   }
 
   /**
@@ -53,7 +62,9 @@ export class EntryIndex {
    */
   async find({ terms, operator, from, limit }: SearchQuery): Promise<FoundEntries> {
     if (this.#target.treeSize === 0) return { entries: [], next: undefined };
-    await this.#caughtUp(this.#target.treeSize);
+    const { treeSize } = this.#target;
+    this.#next();
+    await this.#caughtUp(treeSize);
     try {
       this.#reader ??= new IndexDatabase(this.#files.databaseFile);
       return this.#reader.find(terms.map(searchKey), operator, from, limit);
@@ -63,6 +74,7 @@ export class EntryIndex {
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#timer);
     this.#fail(new SignetError('ERR_LOG_CLOSED', 'the log is closed'));
     this.#reader?.close();
     await this.#worker?.terminate();
@@ -83,6 +95,8 @@ export class EntryIndex {
   #caughtUp(treeSize: number): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#indexed >= treeSize) return Promise.resolve();
+    // A process may end while it indexes, and not while somebody waits for that.
+    this.#worker?.ref();
     return new Promise((resolve, reject) => this.#waiting.add({ treeSize, resolve, reject }));
   }
 
@@ -99,6 +113,7 @@ export class EntryIndex {
         this.#waiting.delete(waiting);
         waiting.resolve();
       }
+      if (this.#waiting.size === 0) worker.unref();
       this.#next();
     });
     worker.on('error', (cause) => this.#fail(this.#unusable(cause)));
