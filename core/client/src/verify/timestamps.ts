@@ -38,6 +38,8 @@ export function verifyTimestamp(response: Uint8Array, signature: Uint8Array, tru
     throw invalid('its signed message digest is not that of its contents (RFC 5652 §11.2)');
   }
 
+  // One authority may stand twice, trusted at different times: only where none is trusted is that the error.
+  let outOfTime: SignetError | undefined;
   for (const authority of trust.timestampAuthorities) {
     const certificate = signerCertificate(token, authority);
     if (certificate === undefined) continue;
@@ -50,9 +52,10 @@ export function verifyTimestamp(response: Uint8Array, signature: Uint8Array, tru
       signature: token.signature,
     });
     if (!verified) throw invalid(`its signature does not verify with the key of ${authority.uri}`);
-    checkTime(token.genTime, certificate, authority);
-    return { time: token.genTime, authority };
+    outOfTime = timeProblem(token.genTime, certificate, authority);
+    if (outOfTime === undefined) return { time: token.genTime, authority };
   }
+  if (outOfTime !== undefined) throw outOfTime;
   throw new SignetError('ERR_TIMESTAMP_UNTRUSTED', 'a timestamp is signed by no authority of the trusted root');
 }
 
@@ -130,10 +133,10 @@ function checkSigningCertificate(token: TimestampToken, certificate: Certificate
   }
 }
 
-function checkTime(time: Date, certificate: Certificate, authority: TrustedAuthority): void {
+function timeProblem(time: Date, certificate: Certificate, authority: TrustedAuthority): SignetError | undefined {
   const shown = time.toISOString();
   if (!authority.isTrustedAt(time)) {
-    throw new SignetError('ERR_TIMESTAMP_UNTRUSTED', `the trusted root does not trust ${authority.uri} at ${shown}`, {
+    return new SignetError('ERR_TIMESTAMP_UNTRUSTED', `the trusted root does not trust ${authority.uri} at ${shown}`, {
       found: shown,
     });
   }
@@ -143,10 +146,11 @@ function checkTime(time: Date, certificate: Certificate, authority: TrustedAutho
     issued.validFor.start <= time &&
     (issued.validFor.end === undefined || time <= issued.validFor.end);
   if (!certificate.isValidAt(time) || !pathValid) {
-    throw new SignetError('ERR_CERT_EXPIRED', `the certificates of ${authority.uri} were not valid at ${shown}`, {
+    return new SignetError('ERR_CERT_EXPIRED', `the certificates of ${authority.uri} were not valid at ${shown}`, {
       found: shown,
     });
   }
+  return undefined;
 }
 
 function invalid(problem: string): SignetError {

@@ -229,10 +229,11 @@ function checkLogThreshold(
   options: VerifyOptions,
   timestamps: readonly VerifiedTimestamp[],
 ): void {
+  // Without any clock, a key that the trusted root has retired could still be used by whoever holds it.
+  const times = timestamps.length === 0 ? [new Date()] : timestamps.map(({ time }) => time);
   for (const { log } of entries) {
-    // Without any clock, a key that the trusted root has retired could still be used by whoever holds it.
-    const times = timestamps.length === 0 ? [new Date()] : timestamps.map(({ time }) => time);
-    const outside = times.find((time) => !isWithin(log.validFor, time));
+    const instances = options.trust.logsById(log.logId).filter(({ name }) => name === log.name);
+    const outside = times.find((time) => !instances.some(({ validFor }) => isWithin(validFor, time)));
     if (outside !== undefined) {
       const shown = outside.toISOString();
       throw new SignetError('ERR_LOG_UNTRUSTED', `the trusted root does not trust ${log.baseUrl} at ${shown}`, {

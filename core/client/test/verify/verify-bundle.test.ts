@@ -265,6 +265,24 @@ describe('verifyBundle', () => {
       );
     });
 
+    it('takes logs and authorities that stand twice, trusted at different times', async () => {
+      const root = lab.trustedRoot();
+      const twice = <T>(list: T[], set: (one: T, validFor: object) => void): void => {
+        const earlier = structuredClone(list[0]) as T;
+        set(earlier, { start: '2026-01-01T00:00:00Z', end: '2026-02-01T00:00:00Z' });
+        list.unshift(earlier);
+      };
+      twice(root.tlogs, (log, validFor) => Object.assign(log.publicKey, { validFor }));
+      root.tlogs.push(...root.tlogs.splice(2));
+      twice(root.ctlogs, (log, validFor) => Object.assign(log.publicKey, { validFor }));
+      twice(root.timestampAuthorities, (authority, validFor) => Object.assign(authority, { validFor }));
+      twice(root.certificateAuthorities, (authority, validFor) => Object.assign(authority, { validFor }));
+      const trust = TrustMaterial.fromTrustedRoot(root);
+      await verify({}, { trust });
+      await verify({ timestamp: signingTime, integratedTime: 'none' }, { trust });
+      await verify({ entry: 'hashedrekord 0.0.2' }, { trust });
+    });
+
     it('refuses a timestamp over another signature', async () => {
       const { json } = await lab.bundle({ entry: 'hashedrekord 0.0.2' });
       const { json: other } = await lab.bundle({ entry: 'hashedrekord 0.0.2' });
