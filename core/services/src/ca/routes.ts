@@ -13,6 +13,7 @@ import {
 } from './http-requests.ts';
 import { IssuanceError } from './issuance-error.ts';
 import type { Issuer } from './issuer.ts';
+import { AuthorityMetrics } from './metrics.ts';
 
 /** Far above any request with an RSA-4096 key and a long token, far below what would cost memory. */
 const bodyLimit = 192 * 1024;
@@ -24,7 +25,8 @@ const pemChainType = 'application/pem-certificate-chain';
  */
 export function caRoutes(authority: CertificateAuthority): FastifyPluginAsync {
   return async (app) => {
-    app.setErrorHandler(answerError);
+    const metrics = new AuthorityMetrics(authority);
+    app.setErrorHandler((error, request, reply) => answerError(error, request, reply, metrics));
     app.setNotFoundHandler((request, reply) => {
       reply.code(404).send({ code: 5, message: 'Not Found', details: [{ requestId: requestId(request) }] });
     });
@@ -41,7 +43,7 @@ export function caRoutes(authority: CertificateAuthority): FastifyPluginAsync {
         const issued = await authority.issue(
           readSigningCertificateRequest(request.body, request.headers.authorization),
         );
-        logIssued(request, issued);
+        recordIssued(request, issued, metrics);
         return { signedCertificateEmbeddedSct: { chain: { certificates: [leafPem(issued), ...chain] } } };
       },
     );
@@ -52,7 +54,7 @@ export function caRoutes(authority: CertificateAuthority): FastifyPluginAsync {
         const issued = await authority.issue(
           readLegacySigningCertificateRequest(request.body, request.headers.authorization),
         );
-        logIssued(request, issued);
+        recordIssued(request, issued, metrics);
         return reply
           .code(201)
           .type(pemChainType)
@@ -71,6 +73,7 @@ export function caRoutes(authority: CertificateAuthority): FastifyPluginAsync {
       if (authority.isServing) return { status: 'SERVING' };
       return reply.code(503).send({ status: 'NOT_SERVING' });
     });
+    app.get('/metrics', async (_request, reply) => reply.type('text/plain; version=0.0.4').send(metrics.toText()));
     app.options('/*', async (_request, reply) =>
       reply
         .code(204)
@@ -93,9 +96,11 @@ function requestId(request: FastifyRequest): string {
   return id;
 }
 
-function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, metrics: AuthorityMetrics): void {
   const id = requestId(request);
   const { status, body } = errorAnswer(error, id);
+  if (status >= 500) metrics.countFailed();
+  else metrics.countRefused(error instanceof IssuanceError ? error.reason : 'malformed-request');
   // Only words of ours go to the log: neither headers nor body nor other libraries' errors, which may quote either.
   const facts = {
     requestId: id,
@@ -120,8 +125,9 @@ function causes(error: unknown): string[] {
   return messages;
 }
 
-function logIssued(request: FastifyRequest, { principal }: IssuedCertificate): void {
+function recordIssued(request: FastifyRequest, { principal }: IssuedCertificate, metrics: AuthorityMetrics): void {
   const { subject, claims } = principal;
+  metrics.countIssued(subject.type);
   request.log.info({ requestId: requestId(request), subject, issuer: claims.issuer }, 'certificate issued');
 }
 

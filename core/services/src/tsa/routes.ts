@@ -31,7 +31,12 @@ export function tsaRoutes(authority: TimestampAuthority): FastifyPluginAsync {
         done(null, body);
       },
     );
-    app.setErrorHandler(answerError);
+    const counts = { granted: 0, refused: 0, failed: 0 };
+    app.setErrorHandler((error, request, reply) => {
+      if (statusOf(error) >= 500) counts.failed++;
+      else counts.refused++;
+      answerError(error, request, reply);
+    });
     app.setNotFoundHandler((_request, reply) => {
       reply.code(404).send({ code: 404, message: 'Not Found' });
     });
@@ -42,6 +47,7 @@ export function tsaRoutes(authority: TimestampAuthority): FastifyPluginAsync {
         ? parseTimestampRequest(body)
         : readTimestampRequestJson(fromUtf8(body, 'timestamp request'));
       const response = await authority.stamp(timestampRequest);
+      counts.granted++;
       return reply.type(replyType).send(Buffer.from(response));
     });
     const chain = authority.chain.map((bytes) => toPem('CERTIFICATE', bytes)).join('');
@@ -51,6 +57,15 @@ export function tsaRoutes(authority: TimestampAuthority): FastifyPluginAsync {
     app.get('/healthz', async (_request, reply) => {
       if (authority.isServing) return { status: 'SERVING' };
       return reply.code(503).send({ status: 'NOT_SERVING' });
+    });
+    app.get('/metrics', async (_request, reply) => {
+      const lines = [
+        '# TYPE signet_tsa_requests_total counter',
+        ...Object.entries(counts).map(([result, count]) => `signet_tsa_requests_total{result="${result}"} ${count}`),
+        '# TYPE signet_tsa_serving_until_seconds gauge',
+        `signet_tsa_serving_until_seconds ${authority.servingUntil.getTime() / 1000}`,
+      ];
+      return reply.type('text/plain; version=0.0.4').send(`${lines.join('\n')}\n`);
     });
   };
 }

@@ -174,6 +174,14 @@ describe('the authority over HTTP', () => {
     assert.deepEqual((await app.inject(`${prefix}/healthz`)).json(), { status: 'SERVING' });
   });
 
+  it('counts what it did', async () => {
+    await post('/api/v2/signingCert', { publicKeyRequest: await publicKeyRequest() });
+    const { body } = await app.inject(`${prefix}/metrics`);
+    assert.match(body, /^signet_ca_certificates_issued_total\{subject="email"\} \d+$/m);
+    assert.match(body, /^signet_ca_requests_refused_total\{reason="token-missing"\} \d+$/m);
+    assert.match(body, /^signet_ca_serving_until_seconds \d+$/m);
+  });
+
   it('may be used by web pages', async () => {
     const response = await app.inject({ method: 'OPTIONS', url: `${prefix}/api/v2/signingCert` });
     assert.equal(response.statusCode, 204);

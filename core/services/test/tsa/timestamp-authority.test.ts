@@ -205,6 +205,14 @@ describe('timestamp authority', () => {
     assert.deepEqual(served, [chain.leaf, chain.root]);
   });
 
+  it('counts what it did', async () => {
+    await post(encodeTimestampRequest({ messageImprint: imprint('sha256'), certificateRequested: false }));
+    await post(new Uint8Array([1]));
+    const { body } = await app.inject('/metrics');
+    assert.match(body, /^signet_tsa_requests_total\{result="granted"\} [1-9]\d*$/m);
+    assert.match(body, /^signet_tsa_requests_total\{result="refused"\} [1-9]\d*$/m);
+  });
+
   it('never repeats a serial number', async () => {
     const serials = new Set<string>();
     for (let count = 0; count < 50; count++) {
@@ -248,6 +256,27 @@ describe('timestamp authority', () => {
     assert.deepEqual(leaf.extendedKeyUsage, [oids.timeStamping]);
     assert.equal(leaf.extensions.get(oids.extendedKeyUsage)?.critical, true);
     assert.equal(leaf.basicConstraints?.ca, false);
+  });
+
+  it('does not start with a leaf whose purpose is not critical', async () => {
+    const parts = parseDer(Certificate.parse(chain.leaf).tbs).sequence();
+    const changed = parts.map((part) => {
+      if (part.tag !== 0xa3) return part.bytes;
+      const extensions = part.children()[0]?.sequence() ?? [];
+      const relaxed = extensions.map((extension) => {
+        const [oid, , value] = extension.sequence();
+        return oid?.oid() === oids.extendedKeyUsage && value ? der.sequence(oid.bytes, value.bytes) : extension.bytes;
+      });
+      return der.context(3, der.sequence(...relaxed));
+    });
+    const tbs = der.sequence(...changed);
+    const algorithm = der.sequence(der.oid(oids.ecdsaWithSha384));
+    const leaf = der.sequence(tbs, algorithm, der.bitString(await rootSigner.sign(tbs)));
+    assert.deepEqual(Certificate.parse(leaf).extendedKeyUsage, [oids.timeStamping]);
+    assert.throws(() => new TimestampAuthority({ signer, chain: [leaf, chain.root] }), {
+      code: 'ERR_AUTHORITY_CHAIN',
+      message: /critical/,
+    });
   });
 
   it('does not start with a chain that verifiers would refuse', async () => {
