@@ -10,7 +10,7 @@ import { compareSigner, type Difference } from './publisher.ts';
 import type { Violation } from './violation.ts';
 
 /** A violation as a requirement knows it: rule, severity and package are the evaluator's to add. */
-type Problem = Omit<Violation, 'severity' | 'rule' | 'package'>;
+export type Problem = Omit<Violation, 'severity' | 'rule' | 'package'>;
 
 /** Types of predicates that count as provenance. */
 export const provenanceTypes: readonly string[] = [
@@ -197,7 +197,8 @@ function claim(signer: SignerFacts, name: 'sourceRepositoryUri' | 'sourceReposit
   return signer.kind === 'certificate' ? signer.claims[name] : undefined;
 }
 
-function days(milliseconds: number): string {
+/** A duration in words: hours up to two days, then days. */
+export function days(milliseconds: number): string {
   const hours = milliseconds / 3_600_000;
   return hours < 48 ? `${Math.round(hours)}h` : `${Math.round(hours / 24)}d`;
 }

@@ -1,4 +1,5 @@
 import { checkEvidence } from './check-evidence.ts';
+import { checkReleaseAge } from './check-release-age.ts';
 import { checkRequirement } from './check-requirement.ts';
 import { applyExceptions } from './exceptions.ts';
 import type { PackageFacts } from './facts.ts';
@@ -14,19 +15,25 @@ import type { Decision, Violation } from './violation.ts';
  *
  * @param facts what was verified about the package, and what did not verify
  * @param options.now the time to which ages are compared, default the clock's
+ * @param options.publishing the package is only just being published, so that its age is no reason against it
  */
-export function evaluatePolicy(policy: Policy, facts: PackageFacts, options: { readonly now?: Date } = {}): Decision {
+export function evaluatePolicy(
+  policy: Policy,
+  facts: PackageFacts,
+  options: { readonly now?: Date; readonly publishing?: boolean } = {},
+): Decision {
   const { name, version } = facts;
   const now = options.now ?? new Date();
   const rules = policy.rules.filter(({ match }) => matchesName(match, name, version));
   const owners = ownersOf(policy, name);
   const { accepted, violations } = checkEvidence(policy, owners, facts, rules.length > 0);
   for (const rule of rules) {
-    for (const requirement of rule.require) {
-      for (const problem of checkRequirement(policy, requirement, { ...facts, attestations: accepted }, now)) {
-        const severity = rule.mode === 'warn' ? 'warning' : 'error';
-        violations.push({ ...problem, severity, rule: rule.id, package: `${name}@${version}` });
-      }
+    const known = { ...facts, attestations: accepted };
+    const problems = rule.require.flatMap((requirement) => checkRequirement(policy, requirement, known, now));
+    const severity = rule.mode === 'warn' ? 'warning' : 'error';
+    const tooYoung = options.publishing === true ? [] : checkReleaseAge(rule, known, now);
+    for (const problem of [...problems, ...tooYoung]) {
+      violations.push({ ...problem, severity, rule: rule.id, package: `${name}@${version}` });
     }
   }
   if (rules.length === 0 && policy.noMatch !== 'allow') violations.push(noRule(policy, name, version));

@@ -5,8 +5,8 @@ import { parseRules } from './parse-rules.ts';
 import type { Distrust, Policy, TrustRootReference } from './policy.ts';
 import { PolicyReader } from './policy-reader.ts';
 
-const known = ['version', 'mode', 'noMatch', 'trustRoots', 'publishers', 'rules', 'distrust', 'exceptions'];
-const later = ['extends', 'registries', 'defaults', 'sequence', 'expires'];
+const known = ['version', 'mode', 'noMatch', 'trustRoots', 'publishers', 'rules', 'distrust', 'exceptions', 'defaults'];
+const later = ['extends', 'registries', 'sequence', 'expires'];
 
 /**
  * Reads a trust policy (format version 1: notes on the policy format, INTERFACES "Policy").
@@ -28,7 +28,11 @@ export function parsePolicy(text: string, options: { readonly path?: string; rea
   const mode = reader.oneOf(reader.optional(top, 'mode') ?? 'enforce', ['mode'], ['enforce', 'warn']);
   const noMatch = reader.oneOf(reader.optional(top, 'noMatch') ?? 'warn', ['noMatch'], ['allow', 'warn', 'deny']);
   const publishers = parsePublishers(reader, reader.optional(top, 'publishers'));
-  const rules = parseRules(reader, reader.optional(top, 'rules'), mode, publishers);
+  const rules = parseRules(reader, reader.optional(top, 'rules'), {
+    mode,
+    publishers,
+    ...parseDefaults(reader, reader.optional(top, 'defaults')),
+  });
   return {
     path,
     version,
@@ -40,6 +44,20 @@ export function parsePolicy(text: string, options: { readonly path?: string; rea
     distrust: parseDistrust(reader, reader.optional(top, 'distrust')),
     exceptions: parseExceptions(reader, reader.optional(top, 'exceptions'), rules, options.now ?? new Date()),
   };
+}
+
+/** What holds for every rule that does not say otherwise. */
+function parseDefaults(reader: PolicyReader, value: unknown): { minimumReleaseAge?: number } {
+  if (value === undefined) return {};
+  const place = ['defaults'];
+  const section = reader.section(
+    value,
+    place,
+    ['minimumReleaseAge'],
+    ['tofu', 'downgrade', 'enforceSince', 'thresholds'],
+  );
+  const age = reader.optional(section, 'minimumReleaseAge');
+  return age === undefined ? {} : { minimumReleaseAge: reader.duration(age, [...place, 'minimumReleaseAge']) };
 }
 
 function parseTrustRoots(reader: PolicyReader, value: unknown): TrustRootReference[] {

@@ -4,26 +4,39 @@ import { closest, type PolicyReader, type Section } from './policy-reader.ts';
 import type { Publisher } from './publisher.ts';
 
 type Publishers = ReadonlyMap<string, Publisher>;
+/** What rules refer to and what they inherit. */
+export interface RuleContext {
+  readonly mode: Mode;
+  readonly publishers: Publishers;
+  /** Milliseconds. */
+  readonly minimumReleaseAge?: number;
+}
+
 type Place = readonly (string | number)[];
 
 /** Reads `rules:`. A rule that asks for nothing, or for publishers that do not exist, is a mistake. */
-export function parseRules(reader: PolicyReader, value: unknown, mode: Mode, publishers: Publishers): Rule[] {
+export function parseRules(reader: PolicyReader, value: unknown, context: RuleContext): Rule[] {
+  const { mode, publishers } = context;
   const ids = new Set<string>();
   return reader.list(value ?? [], ['rules']).map((entry, index) => {
     const place = ['rules', index];
     const section = reader.section(
       entry,
       place,
-      ['id', 'match', 'mode', 'require'],
-      ['allowExceptions', 'minimumReleaseAge'],
+      ['id', 'match', 'mode', 'require', 'minimumReleaseAge'],
+      ['allowExceptions'],
     );
     const id = reader.string(reader.optional(section, 'id'), [...place, 'id']);
     if (ids.has(id)) throw reader.error([...place, 'id'], 'two rules have this id', { found: id });
     ids.add(id);
     const requirements = reader.list(reader.optional(section, 'require'), [...place, 'require']);
     if (requirements.length === 0) throw reader.error([...place, 'require'], 'the rule asks for nothing');
+    const age = reader.optional(section, 'minimumReleaseAge');
+    const minimumReleaseAge =
+      age === undefined ? context.minimumReleaseAge : reader.duration(age, [...place, 'minimumReleaseAge']);
     return {
       id,
+      ...(minimumReleaseAge === undefined ? {} : { minimumReleaseAge }),
       match: parsePatterns(reader, reader.optional(section, 'match'), [...place, 'match']),
       mode: reader.oneOf(reader.optional(section, 'mode') ?? mode, [...place, 'mode'], ['enforce', 'warn']),
       require: requirements.map((one, at) => parseRequirement(reader, one, [...place, 'require', at], publishers)),

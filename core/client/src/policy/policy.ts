@@ -39,6 +39,8 @@ export interface Rule {
   readonly id: string;
   readonly match: readonly NamePattern[];
   readonly mode: Mode;
+  /** Milliseconds since the release was signed, at least. */
+  readonly minimumReleaseAge?: number;
   /** All of them must be met. */
   readonly require: readonly Requirement[];
 }

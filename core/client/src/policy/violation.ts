@@ -19,6 +19,7 @@ export const violationCodes = {
   TP121: 'the evidence comes from a trust root or issuer that may not vouch for the package',
   TP130: 'an attestation is missing',
   TP131: 'an attestation was found but does not satisfy',
+  TP140: 'the release is younger than the policy wants it to be',
   TP150: 'the signer, the log entry or the bytes are distrusted',
   TP301: 'an exception has expired',
 } as const;

@@ -30,6 +30,7 @@ rules:
   - { id: built, match: ['@acme/built'], require: [ { provenance: { by: [ci], tagMatchesVersion: true } } ] }
   - { id: scan, match: ['@acme/scanned'], require: [ { attestation: { predicateType: scan/v1, by: [scanner], maxAge: 7d } } ] }
   - { id: soft, match: ['@acme/soft'], mode: warn, require: [ { signature: { by: [humans] } } ] }
+  - { id: aged, match: ['@acme/aged'], minimumReleaseAge: 7d, require: [ { signature: { by: [humans, scanner] } } ] }
   - { id: express, match: [express], require: [ { provenance: { repository: https://github.com/expressjs/express } } ] }
 distrust:
   - { integrity: 'sha512-${'A'.repeat(86)}==', reason: malicious release }
@@ -225,14 +226,42 @@ const table: [what: string, facts: PackageFacts, expected: string][] = [
   ],
 ];
 
+const old = { time: '2026-11-01T00:00:00Z' };
+const ageTable: typeof table = [
+  ['a release that is old enough', about('@acme/aged', [by(person('alice@acme.example'), old)]), ''],
+  ['a release of yesterday', about('@acme/aged', [alice]), 'TP140 error'],
+  [
+    'an old release with a scan of yesterday',
+    about('@acme/aged', [
+      by(person('scan-1@acme.example'), { type: 'scan/v1' }),
+      by(person('alice@acme.example'), { ...slsa, ...old }),
+    ]),
+    '',
+  ],
+  [
+    'provenance of yesterday beside an older scan',
+    about('@acme/aged', [
+      by(person('scan-1@acme.example'), { type: 'scan/v1', ...old }),
+      by(person('alice@acme.example'), slsa),
+    ]),
+    'TP140 error',
+  ],
+  ['a release without evidence', about('@acme/aged', []), 'TP115 error'],
+];
+
 describe('policy decisions', () => {
-  for (const [what, facts, expected] of table) {
+  for (const [what, facts, expected] of [...table, ...ageTable]) {
     it(`on ${what}: ${expected || 'allowed'}`, () => {
       const { allowed, violations } = decide(facts);
       assert.equal(codes(violations), expected);
       assert.equal(allowed, !expected.includes('error'));
     });
   }
+
+  it('do not hold its youth against a package that is just being published', () => {
+    const facts = about('@acme/aged', [alice]);
+    assert.equal(evaluatePolicy(policy, facts, { now, publishing: true }).allowed, true);
+  });
 
   it('say who may publish, who did, and with what evidence', () => {
     const [violation] = decide(about('@acme/widgets', [by(person('mallory@acme.example'))])).violations;

@@ -62,6 +62,19 @@ describe('trust policies', () => {
     });
   });
 
+  it('give every rule the default release age, unless it has its own', () => {
+    const rule = (id: string, more = '') =>
+      `{ id: ${id}, match: ${id}, ${more} require: [ { signature: { by: [a] } } ] }`;
+    const { rules } = parsePolicy(`version: 1
+defaults: { minimumReleaseAge: 7d }
+publishers: { a: { oidc: { issuer: https://login.acme.example, san: a } } }
+rules: [ ${rule('x')}, ${rule('y', 'minimumReleaseAge: 12h,')} ]`);
+    assert.deepEqual(
+      rules.map(({ minimumReleaseAge }) => minimumReleaseAge),
+      [604_800_000, 43_200_000],
+    );
+  });
+
   it('can be JSON', () => {
     assert.equal(parsePolicy('{"version": 1, "noMatch": "deny"}').noMatch, 'deny');
   });
@@ -86,7 +99,12 @@ describe('trust policies', () => {
       replace('threshold: 2', 'treshold: 2'),
       /p\.yaml:21: .*treshold.*did you mean threshold/,
     ],
-    'a key that only later versions understand': [replace('mode: enforce', 'defaults: {}'), /does not support it yet/],
+    'a key that only later versions understand': [replace('mode: enforce', 'extends: []'), /does not support it yet/],
+    'a default that only later versions understand': [
+      replace('mode: enforce', 'defaults: { tofu: {} }'),
+      /does not support it yet/,
+    ],
+    'an age that is none': [replace('mode: enforce', 'defaults: { minimumReleaseAge: week }'), /expected a duration/],
     'an unknown kind of requirement': [replace('- signature:', '- signatures:'), /did you mean signature\?/],
     'a key twice': [replace('noMatch: warn', 'noMatch: warn\nnoMatch: allow'), /p\.yaml:5: .*unique/i],
     'another tag': [replace('mode: enforce', 'mode: !!js/function enforce'), /tag/i],
