@@ -1,5 +1,7 @@
 // Without a file on the command line, all tests run: `npm test -- --grep lockfile`. Files named there run alone, where
 // mocha would run them beside everything else: `npm test -- core/client/test/policy/rules.test.ts`.
+//
+// One file at a time: many tests start servers, worker threads or npm, which two cores already share.
 const everything = [
   'core/*/test/**/*.test.ts',
   'cli/test/**/*.test.ts',

@@ -199,13 +199,17 @@ export function biomeImports() {
 
 /**
  * Imports that Biome's restrictions cannot judge, so they are not allowed to be written: a path that descends before it
- * climbs (`./x/../../verify/file.ts`), and a type taken by `import('…').Name` instead of `import type`.
+ * climbs (`./x/../../verify/file.ts`), and a type taken by `import('…').Name` from where the file imports nothing else.
  */
 export function unjudgedImports(source) {
   const detour = /(['"`])\.(?:\.?\/)(?:[^'"`\s]*\/)?(?:\.|[^'"`./\s][^'"`/\s]*)\/\.\.(?:\/[^'"`\s]*)?\1/g;
   const leadingDot = /(['"`])\.\/\.\.(?:\/[^'"`\s]*)?\1/g;
-  const inlineType = /\bimport\((['"])[^'"\s]+\1\)\.(?!then\b|catch\b|finally\b)\w+/g;
-  return [detour, leadingDot, inlineType].flatMap((pattern) => source.match(pattern) ?? []);
+  const inlineType = /\bimport\((['"])([^'"\s]+)\1\)\.(?!then\b|catch\b|finally\b)\w+/g;
+  const judged = new Set(
+    [...source.matchAll(/(?:\bfrom |\bimport |\bimport\()(['"])([^'"\s]+)\1(?!\)\.)/g)].map((match) => match[2]),
+  );
+  const unjudgedTypes = [...source.matchAll(inlineType)].filter((match) => !judged.has(match[2]));
+  return [...(source.match(detour) ?? []), ...(source.match(leadingDot) ?? []), ...unjudgedTypes.map(([text]) => text)];
 }
 
 const file = fileURLToPath(new URL('../biome.imports.json', import.meta.url));
