@@ -53,6 +53,14 @@ export function lockfileViolations(policy: Policy, entry: LockedPackage): Violat
       next: `depend on a published version of ${name}`,
     });
   }
+  if (entry.hasShrinkwrap) {
+    violations.push({
+      ...base,
+      code: 'TP108',
+      message: 'it brings a lockfile of its own, from which npm would install packages that nobody has judged',
+      next: `ask the publisher of ${name} to leave npm-shrinkwrap.json out of it, or except these bytes`,
+    });
+  }
   if (concerned && entry.patched) {
     violations.push({
       ...base,

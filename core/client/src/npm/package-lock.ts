@@ -30,6 +30,8 @@ export interface LockedPackage {
   readonly integrity?: string;
   readonly dev: boolean;
   readonly optional: boolean;
+  /** Its tarball holds an npm-shrinkwrap.json, which npm follows for what lies below the package. */
+  readonly hasShrinkwrap: boolean;
   /** npm will change the package with a patch after unpacking it (lockfile version 4). */
   readonly patched: boolean;
 }
@@ -130,6 +132,7 @@ function lockedPackage(location: string, installedName: string, entry: JsonObjec
     ...(integrity === undefined ? {} : { integrity }),
     dev: own(entry, 'dev') === true || own(entry, 'devOptional') === true,
     optional: own(entry, 'optional') === true || own(entry, 'devOptional') === true,
+    hasShrinkwrap: own(entry, 'hasShrinkwrap') === true,
     patched: own(entry, 'patched') !== undefined,
   };
 }

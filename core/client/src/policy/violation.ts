@@ -9,6 +9,7 @@ export const violationCodes = {
   TP105: 'the package does not come as a tarball that evidence could be about',
   TP106: 'the package is imported under a name that a trust root owns, but is another package',
   TP107: 'the package is patched after unpacking, so that other bytes are installed than were verified',
+  TP108: 'the package brings a lockfile of its own, from which npm installs packages that were not judged',
   TP110: 'provenance is missing',
   TP111: 'the signer is not one who may publish the package',
   TP112: 'the tag that was built is not that of the version',

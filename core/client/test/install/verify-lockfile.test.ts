@@ -166,6 +166,7 @@ ${more}`;
       [{ version: '1.0.0', integrity: 'sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=' }, 'node_modules/sigstore', 'TP104 error'],
       [{ ...other, name: 'other' }, 'node_modules/sigstore', 'TP106 error, TP101 warning'],
       [{ version: '1.0.0' }, 'node_modules/other', 'TP104 warning, TP101 warning'],
+      [{ ...other, hasShrinkwrap: true }, 'node_modules/other', 'TP108 warning, TP101 warning'],
       [{ resolved: 'packages/sigstore', link: true }, 'node_modules/sigstore', ''],
       [{ resolved: '../elsewhere', link: true }, 'node_modules/sigstore', 'TP105 error'],
       [{ resolved: '/elsewhere', link: true }, 'node_modules/sigstore', 'TP105 error'],
@@ -177,10 +178,12 @@ ${more}`;
     assert.equal(registry.requests.length, 0);
   });
 
-  it('refuses a patch of a package that it verifies', async () => {
+  it('refuses a patch of a package that it verifies, and a lockfile inside it', async () => {
     registry.attestations('sigstore', '2.3.1', evidence);
     const report = await verify({ 'node_modules/sigstore': { ...sigstore, patched: { path: 'x.patch' } } });
     assert.equal(codes(report), 'TP107 error');
+    const nested = await verify({ 'node_modules/sigstore': { ...sigstore, hasShrinkwrap: true } });
+    assert.equal(codes(nested), 'TP108 error');
   });
 
   it('names the rules that name nothing, which may be misspelt', async () => {
