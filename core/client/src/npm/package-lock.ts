@@ -118,7 +118,8 @@ function lockedPackage(location: string, installedName: string, entry: JsonObjec
   const version = reader.optionalString(own(entry, 'version'), where('version'));
   const resolved = reader.optionalString(own(entry, 'resolved'), where('resolved'));
   const integrity = lockedIntegrity(reader.optionalString(own(entry, 'integrity'), where('integrity')), location);
-  const source = sourceOf(entry, resolved, integrity);
+  const flag = (member: string): boolean => isSet(own(entry, member), where(member));
+  const source = sourceOf({ link: flag('link'), inBundle: flag('inBundle') }, resolved, integrity);
   if (version === undefined ? source === 'registry' || source === 'bundled' : !isExactVersion(version)) {
     reader.fail(`${where('version')} must be an exact version`, { found: version?.slice(0, 300) ?? 'nothing' });
   }
@@ -130,9 +131,10 @@ function lockedPackage(location: string, installedName: string, entry: JsonObjec
     source,
     ...(resolved === undefined ? {} : { resolved }),
     ...(integrity === undefined ? {} : { integrity }),
-    dev: own(entry, 'dev') === true || own(entry, 'devOptional') === true,
-    optional: own(entry, 'optional') === true || own(entry, 'devOptional') === true,
-    hasShrinkwrap: own(entry, 'hasShrinkwrap') === true,
+    dev: flag('dev') || flag('devOptional'),
+    optional: flag('optional') || flag('devOptional'),
+    // npm takes either spelling from a lockfile.
+    hasShrinkwrap: flag('hasShrinkwrap') || flag('_hasShrinkwrap'),
     patched: own(entry, 'patched') !== undefined,
   };
 }
@@ -157,11 +159,21 @@ function lockedIntegrity(integrity: string | undefined, location: string): strin
   return integrity;
 }
 
-function sourceOf(entry: JsonObject, resolved: string | undefined, integrity: string | undefined): PackageSource {
-  if (own(entry, 'link') === true) return 'link';
+/** npm follows any value that JavaScript calls true; only booleans are read alike by everybody. */
+function isSet(value: unknown, where: string): boolean {
+  if (value === undefined || typeof value === 'boolean') return value === true;
+  return reader.fail(`${where} must be true or false`);
+}
+
+function sourceOf(
+  entry: { link: boolean; inBundle: boolean },
+  resolved: string | undefined,
+  integrity: string | undefined,
+): PackageSource {
+  if (entry.link) return 'link';
   // npm fetches a package that is marked as bundled but is not in its parent's tarball, so that only one that cannot be fetched
   // with this entry's hash counts as covered by the parent.
-  if (own(entry, 'inBundle') === true && resolved === undefined && integrity === undefined) return 'bundled';
+  if (entry.inBundle && resolved === undefined && integrity === undefined) return 'bundled';
   if (resolved === undefined || /^https?:\/\//i.test(resolved)) return 'registry';
   if (/^(?:git(?:\+[a-z]+)?:|github:|gitlab:|bitbucket:|gist:)/i.test(resolved)) return 'git';
   if (/^file:/i.test(resolved)) return 'file';

@@ -64,6 +64,12 @@ describe('lockfiles', () => {
     );
   });
 
+  it('tell a package that brings its own, in either spelling that npm follows', () => {
+    assert.equal(one({ version: '1.0.0', integrity })[0]?.hasShrinkwrap, false);
+    assert.equal(one({ version: '1.0.0', integrity, hasShrinkwrap: true })[0]?.hasShrinkwrap, true);
+    assert.equal(one({ version: '1.0.0', integrity, _hasShrinkwrap: true })[0]?.hasShrinkwrap, true);
+  });
+
   it('are refused with a second hash, which npm would accept as well', () => {
     const evil = sha512Integrity(utf8('evil'));
     for (const two of [
@@ -107,6 +113,8 @@ describe('lockfiles', () => {
     'a name that is none': { version: '1.0.0', name: '../x', integrity },
     'an unknown protocol': { version: '1.0.0', resolved: 'ftp://x.example/a.tgz', integrity },
     'a number as resolved': { version: '1.0.0', resolved: 7 },
+    'a link that is true in another way': { version: '1.0.0', integrity, link: 1 },
+    'a bundle that is true in another way': { version: '1.0.0', inBundle: 'yes' },
     'a list as entry': [],
   })) {
     it(`are refused with ${what}`, () => assert.throws(() => one(entry), { code: 'ERR_LOCKFILE' }));
