@@ -33,7 +33,13 @@ export interface InstanceLayout {
   readonly certificateLogDirectory: string;
   readonly registry: { readonly directory: string; readonly storage: string; readonly users: string };
   readonly development: { readonly directory: string; readonly identityKeys: string };
-  readonly state: { readonly directory: string; readonly format: string; readonly lock: string };
+  readonly state: {
+    readonly directory: string;
+    readonly format: string;
+    readonly lock: string;
+    /** Exists while the instance runs, and after a crash. */
+    readonly running: string;
+  };
 }
 
 /** The layout (format 1) of the data directory `directory`, an absolute path. */
@@ -72,6 +78,11 @@ export function instanceLayout(directory: string): InstanceLayout {
       users: at('registry', 'htpasswd'),
     },
     development: { directory: at('development'), identityKeys: at('development', 'oidc-keys.json') },
-    state: { directory: at('state'), format: at('state', 'format.json'), lock: at('state', 'lock.sqlite') },
+    state: {
+      directory: at('state'),
+      format: at('state', 'format.json'),
+      lock: at('state', 'lock.sqlite'),
+      running: at('state', 'running.json'),
+    },
   };
 }

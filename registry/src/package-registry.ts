@@ -6,6 +6,7 @@ import { defaultRegistryUrl } from './default-registry.ts';
 import { makeDirectory } from './durable-files.ts';
 import type { InstanceConfiguration } from './instance-file.ts';
 import type { InstanceLayout } from './layout.ts';
+import { sweepStorage } from './storage-sweep.ts';
 
 /** Verdaccio does not export the type of its configuration. */
 type VerdaccioConfiguration = Exclude<Parameters<typeof runServer>[0], string | undefined>;
@@ -15,13 +16,20 @@ export interface PackageRegistry {
   readonly handler: RequestListener;
 }
 
-/** Starts the instance's Verdaccio inside this process, without a port of its own. @throws as {@link embedVerdaccio} */
+/**
+ * Starts the instance's Verdaccio inside this process, without a port of its own.
+ *
+ * @param options.sweep whether the last run ended by a crash, so that its remains must go first
+ * @throws as {@link embedVerdaccio}
+ */
 export async function startPackageRegistry(
   configuration: InstanceConfiguration,
   layout: InstanceLayout,
+  options: { readonly sweep?: boolean } = {},
 ): Promise<PackageRegistry> {
   await makeDirectory(layout.registry.directory);
   await makeDirectory(layout.registry.storage);
+  if (options.sweep) await sweepStorage(layout.registry.storage);
   return embedVerdaccio(verdaccioConfiguration(configuration, layout), configuration.publicUrl);
 }
 

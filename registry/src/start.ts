@@ -11,6 +11,7 @@ import { type InstanceMaterial, openMaterial } from './material.ts';
 import { startPackageRegistry } from './package-registry.ts';
 import { type InstanceUrls, servicesPrefix } from './public-url.ts';
 import { type Services, startServices } from './services.ts';
+import { markRunning, markStopped } from './storage-sweep.ts';
 
 /** How an instance is started. Without an instance in the directory, the options are those of a new one. */
 export interface StartOptions extends Omit<InitOptions, 'port'> {
@@ -54,6 +55,7 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     stops.push(() => server.stop());
     const lock: DirectoryLock = lockDirectory(instance.layout.state.lock);
     stops.unshift(() => lock.release());
+    const { crashed } = await markRunning(instance.layout.state.running);
     const devIdentity = options.devIdentity ?? false;
     const material = await openMaterial(instance.layout, instance.configuration, options.passphrase);
     await checkTrustedRoot(instance, material);
@@ -67,7 +69,8 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
       mounts.push({ prefix: `${servicesPrefix}/oidc`, handler });
     }
     mounts.push({ prefix: servicesPrefix, handler: services.handler });
-    const registry = await startPackageRegistry(instance.configuration, instance.layout);
+    const registry = await startPackageRegistry(instance.configuration, instance.layout, { sweep: crashed });
+    stops.splice(1, 0, () => markStopped(instance.layout.state.running));
     server.mount(mounts, registry.handler);
     return { instance, urls: instance.urls, port: server.port, devIdentity, created: instance.created, stop };
   } catch (error) {
