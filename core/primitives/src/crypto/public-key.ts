@@ -1,5 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { type PublicKeyInfo, parsePublicKeyInfo, SignetError, toPem } from '../formats/index.ts';
+import { isOnCurve } from './ecdsa-digest.ts';
 
 /** A public key ready for checking signatures. */
 export interface VerificationKey {
@@ -23,15 +24,43 @@ export function importPublicKey(key: Uint8Array | PublicKeyInfo): VerificationKe
   const info = key instanceof Uint8Array ? parsePublicKeyInfo(key) : key;
   const known = (info as { [imported]?: VerificationKey })[imported];
   if (known !== undefined) return known;
+  const verificationKey = new ImportedKey(info);
+  if (Object.isExtensible(info)) Object.defineProperty(info, imported, { value: verificationKey });
+  return verificationKey;
+}
+
+/**
+ * OpenSSL's object costs more than all else about a key and a check over a digest needs none: an elliptic curve's point is
+ * checked at once, and the object is made when somebody asks. Other kinds have nothing that can be checked otherwise.
+ */
+class ImportedKey implements VerificationKey {
+  readonly info: PublicKeyInfo;
+  #keyObject: KeyObject | undefined;
+
+  constructor(info: PublicKeyInfo) {
+    this.info = info;
+    if (info.curve === undefined) this.#keyObject = openSslKey(info);
+    else if (!isOnCurve(info.curve, info.keyBytes)) throw unusable(info, 'its point is not on the curve');
+  }
+
+  get keyObject(): KeyObject {
+    this.#keyObject ??= openSslKey(this.info);
+    return this.#keyObject;
+  }
+}
+
+function openSslKey(info: PublicKeyInfo): KeyObject {
   try {
     // As PEM text: for an object Node first throws and catches an error for each of its own kinds of key.
-    const keyObject = createPublicKey(toPem('PUBLIC KEY', info.spki));
-    const verificationKey = { info, keyObject };
-    if (Object.isExtensible(info)) Object.defineProperty(info, imported, { value: verificationKey });
-    return verificationKey;
+    return createPublicKey(toPem('PUBLIC KEY', info.spki));
   } catch (cause) {
-    throw new SignetError('ERR_KEY_UNSUPPORTED', `public key: this Node cannot import it (${info.algorithm})`, {
-      cause,
-    });
+    throw unusable(info, `this Node cannot import it (${info.algorithm})`, cause);
   }
+}
+
+function unusable(info: PublicKeyInfo, reason: string, cause?: unknown): SignetError {
+  return new SignetError('ERR_KEY_UNSUPPORTED', `public key: ${reason}`, {
+    found: info.algorithm,
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
