@@ -68,9 +68,11 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
       const handler = developmentIdentityProvider(instance.urls, keys);
       mounts.push({ prefix: `${servicesPrefix}/oidc`, handler });
     }
-    mounts.push({ prefix: servicesPrefix, handler: services.handler });
     const registry = await startPackageRegistry(instance.configuration, instance.layout, { sweep: crashed });
     stops.splice(1, 0, () => markStopped(instance.layout.state.running));
+    // Evidence is the plugin's, which stands in Verdaccio and knows its users.
+    mounts.push({ prefix: `${servicesPrefix}/v1/attestations:batch`, handler: registry.handler });
+    mounts.push({ prefix: servicesPrefix, handler: services.handler });
     server.mount(mounts, registry.handler);
     return { instance, urls: instance.urls, port: server.port, devIdentity, created: instance.created, stop };
   } catch (error) {

@@ -339,4 +339,49 @@ describe('publishing to the registry', () => {
     assert.equal((await registry.put(parcel)).status, 413);
     await assertNothingStored('@example/large');
   });
+
+  it('serves the evidence of many versions at once', async () => {
+    for (const version of ['1.0.0', '1.1.0']) {
+      assert.equal((await registry.put(await registry.parcel('@example/batch', version))).status, 201);
+    }
+    const ask = (body: unknown) =>
+      registry.fetch('/-/signet/v1/attestations:batch', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+    const packages = [
+      { name: '@example/batch', version: '1.0.0' },
+      { name: '@example/batch', version: '1.1.0' },
+      { name: '@example/batch', version: '9.9.9' },
+      { name: 'ms', version: '2.1.3' },
+    ];
+    const answer = await ask({ packages });
+    assert.equal(answer.status, 200);
+    const lines = answer.text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      lines.map(({ purl, attestations }) => [purl, attestations.length]),
+      [
+        ['pkg:npm/%40example/batch@1.0.0', 1],
+        ['pkg:npm/%40example/batch@1.1.0', 1],
+        ['pkg:npm/%40example/batch@9.9.9', 0],
+        ['pkg:npm/ms@2.1.3', 0],
+      ],
+    );
+    const single = (await registry.attestations('@example/batch@1.1.0')).json<Served>();
+    assert.deepEqual(lines[1].attestations, single.attestations);
+    assert.match(lines[0].integrity, /^sha512-/);
+    assert.equal(lines[2].integrity, null);
+    for (const body of [
+      {},
+      { packages: {} },
+      { packages: [{ name: '../x', version: '1.0.0' }] },
+      { packages: ['x'] },
+    ]) {
+      assert.equal((await ask(body)).status, 400, JSON.stringify(body));
+    }
+  });
 });

@@ -1,26 +1,16 @@
 import { isExactVersion, isInstallableName } from '@signet/client/npm';
-import { fromBase64, fromUtf8, SignetError } from '@signet/primitives/formats';
-import type { PluginConfiguration } from './configuration.ts';
-import { isBundleOf } from './evidence-names.ts';
+import type { EvidenceReader, ServedAttestation } from './evidence-reader.ts';
+import type { OwnedNames } from './names.ts';
 import { assertAllowed } from './permission.ts';
-import { Refusal } from './refusal.ts';
-import type { EvidenceStorage } from './storage.ts';
-import type { Auth, Logger, Next, Request, Response } from './verdaccio-host.ts';
+import type { Auth, Next, Request, Response } from './verdaccio-host.ts';
 
 const prefix = '/-/npm/v1/attestations/';
 
-/** One member of npm's attestation document. */
-interface ServedAttestation {
-  readonly predicateType: string;
-  readonly bundle: unknown;
-}
-
-/** What the endpoint works with. */
-export interface AttestationParts {
-  readonly configuration: PluginConfiguration;
+/** What the endpoints that serve evidence work with. */
+export interface ServingParts {
+  readonly names: OwnedNames;
   readonly auth: Auth;
-  readonly storage: EvidenceStorage;
-  readonly logger: Logger;
+  readonly reader: EvidenceReader;
 }
 
 /**
@@ -29,9 +19,9 @@ export interface AttestationParts {
  * "verified".
  */
 export class AttestationEndpoint {
-  readonly #parts: AttestationParts;
+  readonly #parts: ServingParts;
 
-  constructor(parts: AttestationParts) {
+  constructor(parts: ServingParts) {
     this.#parts = parts;
   }
 
@@ -43,51 +33,19 @@ export class AttestationEndpoint {
     }
     this.#answer(request, path.slice(prefix.length)).then(
       (attestations) => {
-        if (attestations.length === 0) {
-          response.status(404).json({ error: 'no attestations for this version' });
-          return;
-        }
-        response.status(200).json({ attestations });
+        if (attestations.length === 0) response.status(404).json({ error: 'no attestations for this version' });
+        else response.status(200).json({ attestations });
       },
       (error) => next(error),
     );
   };
 
   async #answer(request: Request, encoded: string): Promise<readonly ServedAttestation[]> {
+    const { names, auth, reader } = this.#parts;
     const target = parseTarget(encoded);
-    if (target === undefined || !this.#parts.configuration.names.has(target.name)) return [];
-    await assertAllowed(this.#parts.auth, 'access', request, target.name);
-    return this.#read(target.name, target.version);
-  }
-
-  /**
-   * Everything stored beside the version, unjudged: evidence about other bytes than the version's is for the client to see, since
-   * it tells that something was exchanged. Nothing is left out silently either; a bundle that cannot be read is an error.
-   */
-  async #read(name: string, version: string): Promise<readonly ServedAttestation[]> {
-    const { storage, configuration, logger } = this.#parts;
-    const stored = await storage.readPackage(name);
-    if (!stored?.versions.has(version)) return [];
-    const base = name.slice(name.indexOf('/') + 1);
-    const files = stored.files.filter((file) => isBundleOf(file, base, version)).sort();
-    const attestations: ServedAttestation[] = [];
-    for (const file of files) {
-      try {
-        attestations.push(await this.#readBundle(name, file, configuration.limits.bundleBytes));
-      } catch (cause) {
-        const reason = cause instanceof Error ? cause.message : String(cause);
-        logger.error({ file, package: name, reason }, 'bundle @{file} of @{package}: @{reason}');
-        const problem = `The evidence of ${name}@${version} is damaged in the registry’s storage`;
-        throw new Refusal(500, 'ERR_REGISTRY_STORAGE', problem, cause);
-      }
-    }
-    return attestations;
-  }
-
-  async #readBundle(name: string, file: string, limit: number): Promise<ServedAttestation> {
-    const bytes = await this.#parts.storage.readFile(name, file, limit);
-    if (bytes === undefined) throw new SignetError('ERR_REGISTRY_STORAGE', 'the file is missing');
-    return describeBundle(bytes);
+    if (target === undefined || !names.has(target.name)) return [];
+    await assertAllowed(auth, 'access', request, target.name);
+    return (await reader.read(target.name, target.version))?.attestations ?? [];
   }
 }
 
@@ -103,24 +61,4 @@ function parseTarget(encoded: string): { name: string; version: string } | undef
   const name = spec.slice(0, Math.max(at, 0));
   const version = spec.slice(at + 1);
   return isInstallableName(name) && isExactVersion(version) ? { name, version } : undefined;
-}
-
-/** The bundle with the predicate type that its statement has. @throws ERR_JSON, ERR_ENCODING */
-function describeBundle(bytes: Uint8Array): ServedAttestation {
-  const bundle = parseJson(fromUtf8(bytes, 'bundle'));
-  const payload = fromBase64(String(bundle.dsseEnvelope?.payload), 'payload');
-  const { predicateType } = parseJson(fromUtf8(payload, 'statement'));
-  if (typeof predicateType !== 'string') throw new SignetError('ERR_JSON', 'its statement has no predicateType');
-  return { predicateType, bundle };
-}
-
-function parseJson(text: string): {
-  readonly dsseEnvelope?: { readonly payload?: unknown };
-  readonly predicateType?: unknown;
-} {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new SignetError('ERR_JSON', 'it is not JSON', { cause });
-  }
 }

@@ -1,7 +1,9 @@
 import { AttestationEndpoint } from './attestations.ts';
+import { BatchEndpoint } from './batch.ts';
 import { parseConfiguration } from './configuration.ts';
 import { Evidence } from './evidence.ts';
 import { isBundleOf } from './evidence-names.ts';
+import { EvidenceReader } from './evidence-reader.ts';
 import { PublishGate } from './publish-gate.ts';
 import type { EvidenceStorage } from './storage.ts';
 import type { App, Auth, Logger, Storage } from './verdaccio-host.ts';
@@ -40,10 +42,12 @@ export default class SignetPlugin {
     const evidence = Evidence.open(configuration, logger);
     const storage = new Verdaccio6Storage(verdaccioStorage);
     const gate = new PublishGate({ configuration, auth, storage, evidence, logger });
-    const attestations = new AttestationEndpoint({ configuration, auth, storage, logger });
+    const reader = new EvidenceReader(storage, configuration.limits.bundleBytes, logger);
+    const serving = { names: configuration.names, auth, reader };
     removeBundlesWithTarballs(storage);
     app.use(gate.handle);
-    app.use(attestations.handle);
+    app.use(new AttestationEndpoint(serving).handle);
+    app.use(new BatchEndpoint(serving).handle);
     const active: ActivePlugin = { names: configuration.names.patterns };
     app.locals.signet = active;
   }

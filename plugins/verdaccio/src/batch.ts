@@ -1,0 +1,94 @@
+import { once } from 'node:events';
+import { isExactVersion, isInstallableName, toPurl } from '@signet/client/npm';
+import type { ServingParts } from './attestations.ts';
+import { assertAllowed } from './permission.ts';
+import { Refusal } from './refusal.ts';
+import type { Next, Request, Response } from './verdaccio-host.ts';
+
+const path = '/-/signet/v1/attestations:batch';
+
+/** More than the largest lockfiles have. */
+const maximumPackages = 20_000;
+
+interface Target {
+  readonly name: string;
+  readonly version: string;
+}
+
+/**
+ * Serves the evidence of many versions at once: `POST {packages: [{name, version}]}`, answered by NDJSON, one
+ * `{purl, integrity, attestations}` a line, in any order (INTERFACES.md). Versions that are not here, or that the user may not see,
+ * have `integrity: null` and no attestations; what cannot be read has an `error`, which is no "none".
+ */
+export class BatchEndpoint {
+  readonly #parts: ServingParts;
+
+  constructor(parts: ServingParts) {
+    this.#parts = parts;
+  }
+
+  readonly handle = (request: Request, response: Response, next: Next): void => {
+    if (request.method !== 'POST' || request.url.split('?', 1)[0] !== path) {
+      next();
+      return;
+    }
+    let targets: readonly Target[];
+    try {
+      targets = parseTargets(request.body);
+    } catch (error) {
+      next(error);
+      return;
+    }
+    this.#stream(request, response, targets).catch((error) => response.destroy(error));
+  };
+
+  async #stream(request: Request, response: Response, targets: readonly Target[]): Promise<void> {
+    response.status(200);
+    response.setHeader('content-type', 'application/x-ndjson');
+    for (const target of targets) {
+      if (response.destroyed) return;
+      response.write(`${JSON.stringify(await this.#describe(request, target))}\n`);
+      // Verdaccio's log wraps write() and loses what it returns.
+      if (response.writableNeedDrain) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    }
+    response.end();
+  }
+
+  async #describe(request: Request, { name, version }: Target): Promise<object> {
+    const { names, auth, reader } = this.#parts;
+    const purl = toPurl(name, version);
+    const none = { purl, integrity: null, attestations: [] };
+    if (!names.has(name)) return none;
+    try {
+      await assertAllowed(auth, 'access', request, name);
+    } catch {
+      // As for whoever asks for the package itself: not to be told apart from a package that does not exist.
+      return none;
+    }
+    try {
+      const stored = await reader.read(name, version);
+      return stored === undefined
+        ? none
+        : { purl, integrity: stored.integrity ?? null, attestations: stored.attestations };
+    } catch (error) {
+      return { purl, integrity: null, error: error instanceof Refusal ? error.message : 'the evidence cannot be read' };
+    }
+  }
+}
+
+function parseTargets(body: unknown): readonly Target[] {
+  const packages = typeof body === 'object' && body !== null && 'packages' in body ? body.packages : undefined;
+  if (!Array.isArray(packages)) throw bad('the body must be {"packages":[{"name":…,"version":…}]}');
+  if (packages.length > maximumPackages) throw bad(`more than ${maximumPackages} packages at once`);
+  return packages.map((item: unknown) => {
+    const { name, version } = (typeof item === 'object' && item !== null ? item : {}) as Record<string, unknown>;
+    if (typeof name === 'string' && isInstallableName(name) && typeof version === 'string' && isExactVersion(version)) {
+      return { name, version };
+    }
+    throw bad('every package needs a name and an exact version');
+  });
+}
+
+function bad(problem: string): Refusal {
+  return new Refusal(400, 'ERR_REQUEST', `attestations:batch: ${problem}`);
+}
