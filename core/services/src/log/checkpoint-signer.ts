@@ -16,13 +16,21 @@ interface TreeHead {
   readonly time: number;
 }
 
-/** Signs checkpoints as c2sp.org/tlog-checkpoint says; the key's name is the log's origin. */
-export function checkpointSigner(origin: string, signer: Signer): (tree: TreeHead) => Promise<string> {
-  const keyHint = logKeyId(origin, signer.publicKey).subarray(0, 4);
+/**
+ * Signs checkpoints as c2sp.org/tlog-checkpoint says.
+ *
+ * @param name the key's name; by default the log's origin, as it should be, which Rekor v1 does otherwise
+ */
+export function checkpointSigner(
+  origin: string,
+  signer: Signer,
+  name: string = origin,
+): (tree: TreeHead) => Promise<string> {
+  const keyHint = logKeyId(name, signer.publicKey).subarray(0, 4);
   return async ({ treeSize, rootHash }) => {
     const text = formatCheckpoint({ origin, treeSize: BigInt(treeSize), rootHash });
     const signature = await signer.sign(utf8(text));
-    return formatSignedNote({ text, signatures: [{ name: origin, keyHint, signature }] });
+    return formatSignedNote({ text, signatures: [{ name, keyHint, signature }] });
   };
 }
 

@@ -20,6 +20,11 @@ export interface TransparencyLogOptions {
   readonly origin: string;
   /** Ed25519 for a log that Rekor v2's clients and witnesses read; P-256 for Rekor v1's. */
   readonly signer: Signer;
+  /**
+   * Makes this a tree of Rekor's v1 API: checkpoints are then of `<origin> - <tree id>`, signed under the name `origin`,
+   * which is the host that the log is served at.
+   */
+  readonly treeId?: bigint;
   /** Whether entries are indexed for {@link TransparencyLog.search}; default true. */
   readonly search?: boolean;
   readonly batch?: BatchLimits;
@@ -55,7 +60,7 @@ export class TransparencyLog {
   readonly #index: EntryIndex | undefined;
 
   private constructor(options: TransparencyLogOptions, engine: LogEngine, index: EntryIndex | undefined) {
-    this.origin = options.origin;
+    this.origin = checkpointOrigin(options);
     this.publicKey = options.signer.publicKey;
     this.keyId = logKeyId(options.origin, options.signer.publicKey);
     this.#engine = engine;
@@ -64,15 +69,16 @@ export class TransparencyLog {
 
   /** @internal See {@link openTransparencyLog}. */
   static async open(options: TransparencyLogOptions): Promise<TransparencyLog> {
-    const { directory, origin, signer, batch, forkGuardFile, onFatal } = options;
-    checkOrigin(origin);
+    const { directory, signer, batch, forkGuardFile, onFatal } = options;
+    checkOrigin(options.origin);
+    const origin = checkpointOrigin(options);
     const index = options.search === false ? undefined : new EntryIndex(directory);
     const engine = await LogEngine.open({
       directory,
       onPublish: (tree) => index?.follow(tree),
       format: tiledFormat,
       identity: { origin, publicKey: signer.publicKey.spki },
-      signCheckpoint: checkpointSigner(origin, signer),
+      signCheckpoint: checkpointSigner(origin, signer, options.origin),
       ...(batch === undefined ? {} : { batch }),
       ...(forkGuardFile === undefined ? {} : { forkGuardFile }),
       ...(onFatal === undefined ? {} : { onFatal }),
@@ -119,6 +125,17 @@ export class TransparencyLog {
   /** The entry at `index`, or undefined when the log is shorter. */
   async entry(index: bigint): Promise<Uint8Array | undefined> {
     return (await this.#engine.readRecord(Number(index)))?.subarray(2);
+  }
+
+  /** Index of the entry with this leaf hash, or undefined. */
+  indexOf(leafHash: Uint8Array): bigint | undefined {
+    const index = this.#engine.indexOf(leafHash);
+    return index === undefined ? undefined : BigInt(index);
+  }
+
+  /** When the entry at `index` was sequenced. @throws ERR_LOG_RANGE */
+  integratedTime(index: bigint): Date {
+    return new Date(this.#engine.timeAt(Number(index)));
   }
 
   /** The entry at `index` with its proof in the present tree, or undefined when the log is shorter. */
@@ -203,6 +220,11 @@ export function openTransparencyLog(options: TransparencyLogOptions): Promise<Tr
 export function logOrigin(url: string | URL): string {
   const { host, pathname } = new URL(url);
   return `${host}${pathname}`.replace(/\/+$/, '');
+}
+
+/** What the checkpoints name: for Rekor v1 the tree as well (sigstore/rekor, pkg/util). */
+function checkpointOrigin({ origin, treeId }: TransparencyLogOptions): string {
+  return treeId === undefined ? origin : `${origin} - ${treeId}`;
 }
 
 function checkOrigin(origin: string): void {

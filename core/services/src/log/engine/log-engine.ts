@@ -228,6 +228,18 @@ export class LogEngine {
     return this.#store.readRecord(index);
   }
 
+  /** Index of the entry with this key, or undefined when the published tree has none. */
+  indexOf(key: Uint8Array): number | undefined {
+    const index = this.#duplicates.find(key);
+    return index === undefined || index >= this.#published.treeSize ? undefined : index;
+  }
+
+  /** When an entry of the published tree was sequenced, milliseconds since 1970. @throws ERR_LOG_RANGE */
+  timeAt(index: number): number {
+    this.#checkSize(index + 1);
+    return this.#store.timeAt(index);
+  }
+
   /** Takes no more entries, finishes those that wait, and lets go of the directory. */
   close(): Promise<void> {
     this.#closing ??= this.#close();

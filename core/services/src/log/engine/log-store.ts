@@ -120,6 +120,19 @@ export class LogStore {
     return this.#derived.keyAt(index);
   }
 
+  /** Milliseconds since 1970 at which entry `index`, which must be there, was sequenced: its batch's time. */
+  timeAt(index: number): number {
+    let [first, last] = [0, this.#commitEnd / commitRecordSize - 1];
+    // Whoever asks has mostly just appended.
+    for (let middle = last; first < last; middle = (first + last) >>> 1) {
+      const before = middle === 0 ? 0 : this.#commitAt(middle - 1).treeSize;
+      if (index < before) last = middle - 1;
+      else if (index < this.#commitAt(middle).treeSize) return this.#commitAt(middle).time;
+      else first = middle + 1;
+    }
+    return this.#commitAt(first).time;
+  }
+
   keys(): Generator<Uint8Array> {
     return this.#derived.keys();
   }
@@ -209,6 +222,12 @@ export class LogStore {
     if (last === undefined || last.treeSize !== treeSize || last.endOffset > this.#entries.size) return false;
     this.#state = last;
     return true;
+  }
+
+  #commitAt(number: number): CommitRecord {
+    const record = this.#readCommit(number * commitRecordSize);
+    if (record === undefined) throw corrupt(`record ${number} of commit.log cannot be read`);
+    return record;
   }
 
   #readCommit(offset: number): CommitRecord | undefined {
