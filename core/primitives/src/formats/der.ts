@@ -149,7 +149,8 @@ export class DerNode {
 
   /** A dotted object identifier. */
   oid(): string {
-    return decodeOid(this.expect(tags.oid).content, this.#what);
+    this.expect(tags.oid);
+    return decodeOidAt(this.#source, this.#contentStart, this.#end, this.#what);
   }
 
   octetString(): Uint8Array {
@@ -248,21 +249,36 @@ export function parseDer(bytes: Uint8Array, what = 'value'): DerNode {
   return node;
 }
 
-/** The few identifiers of this field come by in every certificate; bounded, because hostile ones do too. */
-const knownOids = new Map<string, string>();
+/**
+ * The few identifiers of this field come by in every certificate; they are recognised by a checksum and then compared.
+ * Bounded, because hostile ones come by too.
+ */
+const knownOids = new Map<number, { readonly octets: Uint8Array; readonly dotted: string }>();
 const maximumKnownOids = 1024;
 
 /** Reads the contents octets of an OBJECT IDENTIFIER. */
 export function decodeOid(content: Uint8Array, what = 'object identifier'): string {
-  if (content.length > 32) return decodeArcs(content, what);
-  const octets = Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString('latin1');
-  let dotted = knownOids.get(octets);
-  if (dotted === undefined) {
-    dotted = decodeArcs(content, what);
-    if (knownOids.size >= maximumKnownOids) knownOids.clear();
-    knownOids.set(octets, dotted);
+  return decodeOidAt(content, 0, content.length, what);
+}
+
+function decodeOidAt(source: Uint8Array, start: number, end: number, what: string): string {
+  let checksum = end - start;
+  for (let at = start; at < end && at < start + maximumOidBytes; at++) {
+    checksum = (Math.imul(checksum, 31) + (source[at] ?? 0)) | 0;
   }
+  const known = knownOids.get(checksum);
+  if (known !== undefined && isAt(known.octets, source, start, end)) return known.dotted;
+  const octets = source.slice(start, end);
+  const dotted = decodeArcs(octets, what);
+  if (knownOids.size >= maximumKnownOids) knownOids.clear();
+  knownOids.set(checksum, { octets, dotted });
   return dotted;
+}
+
+function isAt(octets: Uint8Array, source: Uint8Array, start: number, end: number): boolean {
+  if (octets.length !== end - start) return false;
+  for (let at = start; at < end; at++) if (octets[at - start] !== source[at]) return false;
+  return true;
 }
 
 function decodeArcs(content: Uint8Array, what: string): string {

@@ -140,6 +140,17 @@ export const errorCodes = {
   ERR_TRUST_MATERIAL:
     'A trusted root cannot be used: a key or certificate chain in it is malformed or contradicts itself.',
   ERR_TRUST_FILE: 'A file with a trusted root cannot be read.',
+  ERR_TRUST_REPOSITORY: 'A trust-root repository (TUF) cannot be read, or what it serves does not verify.',
+  ERR_TRUST_EXPIRED: 'A trust root has expired and no newer one can be had.',
+  ERR_TRUST_FINGERPRINT: 'The root of a trust-root repository is not the one that was pinned.',
+  ERR_TRUST_ARCHIVE: 'An archive of trust roots is malformed, or older than what is known already.',
+  // The trust root of an instance: its repository (TUF), ceremonies and rotations
+  ERR_TUF_REPOSITORY: 'The trust-root repository (TUF) of an instance is missing, damaged or contradicts itself.',
+  ERR_TUF_REFUSED: 'A change of the trust-root repository is one that clients would refuse; it was not published.',
+  ERR_TUF_SIGNATURES: 'A change of the trust root lacks signatures, or a key may not sign it.',
+  ERR_TUF_PROPOSAL: 'There is no proposal for the trust root, there is one already, or it was overtaken.',
+  ERR_ROTATION: 'A rotation is under way already, or cannot be begun or finished now.',
+  ERR_KEY_SIGNER: 'A signer outside this process (a command or a PKCS #11 device) failed, or answered unusably.',
   // Verification of a bundle
   ERR_SIGNATURE: 'The signature over the artifact or envelope does not verify with the signer key.',
   ERR_ARTIFACT_REQUIRED: 'The bundle signs a message and neither the message nor its digest was given.',

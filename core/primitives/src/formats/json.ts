@@ -55,7 +55,7 @@ const backslash = 0x5c;
  */
 function checkStructure(json: string, what: string, maxDepth: number): void {
   // Keys of the open objects from outside in; undefined stands for an array.
-  const open: (Set<string> | undefined)[] = [];
+  const open: (Keys | undefined)[] = [];
   let keyExpected = false;
   for (let at = 0; at < json.length; at++) {
     switch (json.charCodeAt(at)) {
@@ -64,13 +64,12 @@ function checkStructure(json: string, what: string, maxDepth: number): void {
         const keys = open.at(-1);
         if (keyExpected && keys !== undefined) {
           const key = keyText(json.slice(at, end + 1), what);
-          if (keys.has(key)) {
+          if (!keys.add(key)) {
             throw new SignetError(
               'ERR_JSON',
               `${what} has the key ${inert(JSON.stringify(key.slice(0, 80)))} twice in one object`,
             );
           }
-          keys.add(key);
           keyExpected = false;
         }
         at = end;
@@ -82,7 +81,7 @@ function checkStructure(json: string, what: string, maxDepth: number): void {
           throw new SignetError('ERR_JSON', `${what} is nested more than ${maxDepth} levels deep`);
         }
         keyExpected = json.charCodeAt(at) === 0x7b;
-        open.push(keyExpected ? new Set() : undefined);
+        open.push(keyExpected ? new Keys() : undefined);
         break;
       case 0x7d: // }
       case 0x5d: // ]
@@ -93,6 +92,28 @@ function checkStructure(json: string, what: string, maxDepth: number): void {
         keyExpected = open.at(-1) !== undefined;
         break;
     }
+  }
+}
+
+/** Keys of one object: a list while they are few, because most objects are small, and a set from then on. */
+class Keys {
+  #few: string[] | undefined = [];
+  #many: Set<string> | undefined;
+
+  /** @returns whether the key is new */
+  add(key: string): boolean {
+    if (this.#few !== undefined) {
+      if (this.#few.includes(key)) return false;
+      this.#few.push(key);
+      if (this.#few.length > 8) {
+        this.#many = new Set(this.#few);
+        this.#few = undefined;
+      }
+      return true;
+    }
+    if (this.#many?.has(key)) return false;
+    this.#many?.add(key);
+    return true;
   }
 }
 

@@ -20,8 +20,8 @@ export interface CertificateExtension {
   readonly critical: boolean;
   /** Contents of the extnValue OCTET STRING. */
   readonly value: Uint8Array;
-  /** The DER of the whole Extension. */
-  readonly bytes: Uint8Array;
+  /** The whole Extension. */
+  readonly node: DerNode;
 }
 
 /** Bits of KeyUsage (RFC 5280 §4.2.1.3). */
@@ -196,7 +196,7 @@ export class Certificate {
     // Extensions are the last field (RFC 5280 §4.1), so everything before them is one range, and so is what is kept.
     const field = this.#tbsParts.at(-1);
     const list = field?.tag === 0xa3 ? field.children()[0] : undefined;
-    const removed = this.extensions.get(oid)?.bytes;
+    const removed = this.extensions.get(oid)?.node.bytes;
     const first = this.#tbsParts[0]?.bytes;
     if (field === undefined || list === undefined || removed === undefined || first === undefined) return this.tbs;
     const kept = list.content;
@@ -260,7 +260,7 @@ function readExtension(node: DerNode): CertificateExtension {
   const critical = hasCritical && second.boolean();
   // DEFAULT FALSE is not encoded in DER (X.690 §11.5).
   if (hasCritical && !critical) throw malformed('an extension encodes the default of critical');
-  return { oid: oid.oid(), critical, value: value.octetString(), bytes: node.bytes };
+  return { oid: oid.oid(), critical, value: value.octetString(), node };
 }
 
 function readGeneralName(node: DerNode): GeneralName {
