@@ -31,7 +31,13 @@ export interface InstanceLayout {
   };
   readonly logDirectory: string;
   readonly certificateLogDirectory: string;
-  readonly registry: { readonly directory: string; readonly storage: string; readonly users: string };
+  readonly registry: {
+    readonly directory: string;
+    readonly storage: string;
+    readonly users: string;
+    /** Every accepted and refused publish, one line each. */
+    readonly auditLog: string;
+  };
   readonly development: { readonly directory: string; readonly identityKeys: string };
   readonly state: {
     readonly directory: string;
@@ -76,6 +82,7 @@ export function instanceLayout(directory: string): InstanceLayout {
       directory: at('registry'),
       storage: at('registry', 'storage'),
       users: at('registry', 'htpasswd'),
+      auditLog: at('registry', 'audit.jsonl'),
     },
     development: { directory: at('development'), identityKeys: at('development', 'oidc-keys.json') },
     state: {

@@ -80,6 +80,7 @@ export function verdaccioConfiguration(
         names: [...configuration.names],
         trustedRoot: layout.trust.trustedRoot,
         policy: layout.policyFile,
+        auditLog: layout.registry.auditLog,
       },
       // npm asks for vulnerabilities on every install; this passes the question on.
       ...(uplink === 'npmjs' ? { audit: { enabled: true } } : {}),

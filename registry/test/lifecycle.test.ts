@@ -211,4 +211,33 @@ describe('the life of a published version', () => {
     const subject = { name: parcel.name, version: parcel.version, integrity, trust: await registry.trust() };
     assert.throws(() => verifyPackageBundle(attestations[0]?.bundle, subject), { code: 'ERR_ATTESTATION_SUBJECT' });
   });
+
+  it('keeps a line about every accept and every refusal', async () => {
+    const { auditLog } = registry.running.instance.layout.registry;
+    const before = (await readFile(auditLog, 'utf8')).length;
+    const parcel = await publish('@example/audited');
+    const unsigned = await registry.parcel('@example/audited', '1.0.1', { bundle: undefined });
+    await registry.put(unsigned);
+    await registry.put(parcel, { user: undefined });
+    const hostile = { ...parcel, document: { ...parcel.document, name: '@example/\u001b[2J\u202e' } };
+    await registry.put(hostile);
+    const text = (await readFile(auditLog, 'utf8')).slice(before);
+    const lines = text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      lines.map(({ decision, status, code }) => [decision, status, code]),
+      [
+        ['accepted', undefined, undefined],
+        ['refused', 403, 'ERR_EVIDENCE_MISSING'],
+        ['refused', 401, 'ERR_PUBLISH_FORBIDDEN'],
+        ['refused', 400, 'ERR_PUBLISH_DOCUMENT'],
+      ],
+    );
+    assert.equal(lines[0].user, 'alice');
+    assert.match(lines[0].evidence[0], /alice@example\.com .* index \d+/);
+    assert.deepEqual(lines[0].rules, ['owned-names']);
+    assert.equal(lines[3].package, '@example/\\u{1b}[2J\\u{202e}');
+  });
 });

@@ -10,6 +10,8 @@ export interface PluginConfiguration {
   readonly trustedRoot: string;
   /** Who may publish what: `trust-policy.yaml`. */
   readonly policy: string;
+  /** Where every accept and refusal is appended as a line of JSON; absent for nowhere. */
+  readonly auditLog?: string;
   readonly limits: {
     /** Largest bundle, bytes. */
     readonly bundleBytes: number;
@@ -18,7 +20,7 @@ export interface PluginConfiguration {
   };
 }
 
-const known = new Set(['names', 'trustedRoot', 'policy', 'limits']);
+const known = new Set(['names', 'trustedRoot', 'policy', 'auditLog', 'limits']);
 
 /**
  * Checks the plugin's section. Verdaccio 6 merges the whole application's configuration into what a plugin's constructor
@@ -42,6 +44,7 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
     names: ownedNames(texts(section.names, 'signet.names')),
     trustedRoot: file('trustedRoot'),
     policy: file('policy'),
+    ...(section.auditLog === undefined ? {} : { auditLog: file('auditLog') }),
     limits: {
       bundleBytes: bytes(limits.bundleBytes, 'signet.limits.bundleBytes', 1024 * 1024),
       unpackedBytes: bytes(limits.unpackedBytes, 'signet.limits.unpackedBytes', 1024 ** 3),

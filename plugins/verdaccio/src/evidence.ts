@@ -18,6 +18,12 @@ interface Rules {
   readonly trust: TrustMaterial;
 }
 
+/** Evidence that passed, and the rules that it passed. */
+export interface Examined {
+  readonly attestations: readonly VerifiedAttestation[];
+  readonly rules: readonly string[];
+}
+
 /** Verifies the evidence of publishes and asks the operator's policy about it. */
 export class Evidence {
   readonly #configuration: PluginConfiguration;
@@ -56,14 +62,14 @@ export class Evidence {
    * @throws a refusal: 403 when the policy demands evidence and there is none, 422 when there is evidence but it does not
    *   verify, binds something else, or its signer may not publish the package
    */
-  async examine(document: PublishDocument): Promise<readonly VerifiedAttestation[]> {
+  async examine(document: PublishDocument): Promise<Examined> {
     const { policy, trust } = this.#currentRules();
     const { name, version, integrity, bundle } = document;
     const attestations = bundle === undefined ? [] : [verify(document, bundle, trust)];
     const decision = evaluatePolicy(policy, { name, version, integrity, attestations });
     // A consumer may be lenient with names that no rule speaks of; the registry that owns a name may not.
     if (!decision.allowed || decision.rules.length === 0) throw denied(document, decision);
-    return attestations;
+    return { attestations, rules: decision.rules };
   }
 
   /** The rules as they stand in the file now. While the file cannot be used, nothing can be published. */

@@ -1,4 +1,5 @@
 import { AttestationEndpoint } from './attestations.ts';
+import { AuditLog } from './audit-log.ts';
 import { BatchEndpoint } from './batch.ts';
 import { parseConfiguration } from './configuration.ts';
 import { Evidence } from './evidence.ts';
@@ -40,8 +41,9 @@ export default class SignetPlugin {
     const { config, logger } = this.#options;
     const configuration = parseConfiguration(config.middlewares?.signet, config.configPath ?? config.self_path ?? '');
     const evidence = Evidence.open(configuration, logger);
+    const audit = new AuditLog(configuration.auditLog);
     const storage = new Verdaccio6Storage(verdaccioStorage);
-    const gate = new PublishGate({ configuration, auth, storage, evidence, logger });
+    const gate = new PublishGate({ configuration, auth, storage, evidence, audit, logger });
     const reader = new EvidenceReader(storage, configuration.limits.bundleBytes, logger);
     const serving = { names: configuration.names, auth, reader };
     removeBundlesWithTarballs(storage);

@@ -1,7 +1,9 @@
 import { type PublishDocument, parsePublishDocument } from '@signet/client/npm';
-import { SignetError, utf8 } from '@signet/primitives/formats';
+import { describeBundle } from '@signet/client/policy';
+import { utf8 } from '@signet/primitives/formats';
+import type { AuditLog } from './audit-log.ts';
 import type { PluginConfiguration } from './configuration.ts';
-import type { Evidence } from './evidence.ts';
+import type { Evidence, Examined } from './evidence.ts';
 import { bundleFileName, isBundleOf } from './evidence-names.ts';
 import { checkManifest } from './manifest-check.ts';
 import { NameLock } from './name-lock.ts';
@@ -19,6 +21,7 @@ export interface GateParts {
   readonly auth: Auth;
   readonly storage: EvidenceStorage;
   readonly evidence: Evidence;
+  readonly audit: AuditLog;
   readonly logger: Logger;
 }
 
@@ -52,12 +55,16 @@ export class PublishGate {
     }
     this.#publish(request, response).then(
       () => next(),
-      (error) => next(asRefusal(error)),
+      (error) => {
+        const refusal = asRefusal(error);
+        this.#noteRefusal(request, refusal);
+        next(refusal);
+      },
     );
   };
 
   async #publish(request: Request, response: Response): Promise<void> {
-    const { auth, configuration, logger } = this.#parts;
+    const { auth, configuration, audit } = this.#parts;
     const name = declaredName(request.body);
     await assertAllowed(auth, 'publish', request, name);
     if (!configuration.names.has(name)) {
@@ -71,15 +78,19 @@ export class PublishGate {
     const document = parsePublishDocument(request.body, { bundle: configuration.limits.bundleBytes });
     const release = await this.#lock.acquire(name);
     try {
-      await this.#admit(document);
+      const { attestations, rules } = await this.#admit(document);
+      audit.append({
+        decision: 'accepted',
+        package: name,
+        version: document.version,
+        user: request.remote_user?.name,
+        integrity: document.integrity,
+        evidence: attestations.map(({ verified }) => describeBundle(verified)),
+        rules,
+      });
     } catch (error) {
+      this.#approved.delete(name);
       release();
-      if (error instanceof SignetError || error instanceof Refusal) {
-        logger.warn(
-          { package: name, version: document.version, user: request.remote_user?.name, reason: error.message },
-          'refused @{package}@@{version} by @{user}: @{reason}',
-        );
-      }
       throw error;
     }
     stripForVerdaccio(request, document);
@@ -90,7 +101,7 @@ export class PublishGate {
   }
 
   /** Checks everything, then writes the evidence and lets exactly this version through to the storage. */
-  async #admit(document: PublishDocument): Promise<void> {
+  async #admit(document: PublishDocument): Promise<Examined> {
     const { configuration, storage, evidence } = this.#parts;
     const { name, version, bundle, bundleText } = document;
     const stored = await storage.readPackage(name);
@@ -98,7 +109,7 @@ export class PublishGate {
       throw new Refusal(409, 'ERR_VERSION_EXISTS', `${name}@${version} is published already and cannot be replaced`);
     }
     await checkManifest(document, configuration.limits.unpackedBytes);
-    await evidence.examine(document);
+    const examined = await evidence.examine(document);
 
     const bundleBytes = bundle === undefined || bundleText === undefined ? undefined : utf8(bundleText);
     const base = document.tarballName.slice(0, -`-${version}.tgz`.length);
@@ -119,6 +130,30 @@ export class PublishGate {
       integrity: document.integrity,
       tags: document.tags,
     });
+    return examined;
+  }
+
+  #noteRefusal(request: Request, refusal: unknown): void {
+    const { audit, logger } = this.#parts;
+    const { name, version } = declared(request.body);
+    const status = refusal instanceof Error && 'status' in refusal ? Number(refusal.status) : 500;
+    const ownCode = refusal instanceof Refusal ? refusal.code : undefined;
+    const record = {
+      package: name ?? 'a package without a name',
+      version: version ?? '?',
+      user: request.remote_user?.name,
+      status,
+      // Verdaccio's own refusals are about the user's rights.
+      code: ownCode ?? (status < 500 ? 'ERR_PUBLISH_FORBIDDEN' : 'ERR_INTERNAL'),
+      reason: refusal instanceof Error ? refusal.message : String(refusal),
+    };
+    logger.warn(record, 'refused @{package}@@{version} by @{user}: @{reason}');
+    try {
+      audit.append({ decision: 'refused', ...record });
+    } catch (error) {
+      // It is refused all the same; only the note of it is missing.
+      logger.error({ reason: String(error) }, 'the audit log cannot be written: @{reason}');
+    }
   }
 }
 
@@ -140,9 +175,16 @@ function carriesAttachments(request: Request): boolean {
 }
 
 function declaredName(body: unknown): string {
-  const name = typeof body === 'object' && body !== null && 'name' in body ? body.name : undefined;
-  if (typeof name === 'string' && name !== '') return name;
+  const { name } = declared(body);
+  if (name !== undefined && name !== '') return name;
   throw new Refusal(422, 'ERR_PUBLISH_DOCUMENT', 'The publish document has no name');
+}
+
+/** What a document says it is, believed by nobody. */
+function declared(body: unknown): { readonly name?: string; readonly version?: string } {
+  const { name, versions } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
+  const [version] = typeof versions === 'object' && versions !== null ? Object.keys(versions) : [];
+  return { ...(typeof name === 'string' ? { name } : {}), ...(version === undefined ? {} : { version }) };
 }
 
 /** One way to publish: PUT to the package's own address. A revision in the URL would unpublish what the body leaves out. */

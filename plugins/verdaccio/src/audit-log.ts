@@ -1,0 +1,44 @@
+import { appendFileSync } from 'node:fs';
+import { inert } from '@signet/primitives/formats';
+
+/** One decision about one publish. */
+export interface AuditRecord {
+  readonly decision: 'accepted' | 'refused';
+  /** As the document named it; foreign. */
+  readonly package?: string;
+  readonly version?: string;
+  /** The user of the registry, if anybody logged in. */
+  readonly user?: string | undefined;
+  /** HTTP status and code of a refusal. */
+  readonly status?: number;
+  readonly code?: string;
+  readonly reason?: string;
+  readonly integrity?: string;
+  /** Signer, log index and time of each bundle that was relied on. */
+  readonly evidence?: readonly string[];
+  /** Rules of the policy that were asked. */
+  readonly rules?: readonly string[];
+}
+
+/**
+ * Every accept and every refusal, one line of JSON each, appended to a file that nothing here ever reads or shortens. Foreign
+ * texts in it are inert and bounded.
+ */
+export class AuditLog {
+  readonly #path: string | undefined;
+
+  /** @param path absolute; without one nothing is kept */
+  constructor(path: string | undefined) {
+    this.#path = path;
+  }
+
+  /** Appends a record; when this returns, the operating system has it. @throws when the file cannot be written */
+  append(record: AuditRecord): void {
+    if (this.#path === undefined) return;
+    const safe = Object.entries({ format: 1, time: new Date().toISOString(), ...record }).map(([key, value]) => [
+      key,
+      typeof value === 'string' ? inert(value) : Array.isArray(value) ? value.map((text) => inert(text)) : value,
+    ]);
+    appendFileSync(this.#path, `${JSON.stringify(Object.fromEntries(safe))}\n`, { mode: 0o640 });
+  }
+}
