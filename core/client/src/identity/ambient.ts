@@ -1,11 +1,27 @@
 import { SignetError } from '@signet/primitives/formats';
+import { azurePipelinesToken } from './azure-pipelines.ts';
+import { buildkiteToken } from './buildkite.ts';
+import { circleciToken } from './circleci.ts';
 import { environmentToken } from './explicit-token.ts';
 import { githubActionsToken } from './github-actions.ts';
+import { googleCloudToken } from './google-cloud.ts';
 import type { IdentityToken } from './identity-token.ts';
+import { variableSources } from './platform-variables.ts';
+import { projectedToken } from './projected-token.ts';
 import type { TokenRequest, TokenSource } from './token-source.ts';
 
 /** Every source that needs no person, in the order in which they are asked. What was set on purpose comes first. */
-export const ambientSources: readonly TokenSource[] = [environmentToken, githubActionsToken];
+export const ambientSources: readonly TokenSource[] = [
+  environmentToken,
+  githubActionsToken,
+  ...variableSources,
+  buildkiteToken,
+  circleciToken,
+  azurePipelinesToken,
+  projectedToken,
+  // Last: a machine's own identity is the least that one could have meant.
+  googleCloudToken,
+];
 
 /** A token, where it came from, and why each source before it was passed over. */
 export interface FoundToken {
@@ -45,7 +61,11 @@ export async function ambientToken(
 ): Promise<FoundToken> {
   const { source, skipped } = chooseSource(request.env, sources);
   if (source === undefined) {
-    const reasons = skipped.map((one) => `${one.source}: ${one.reason}`).join('; ');
+    // Platforms that this is not are many and help nobody; whoami lists them.
+    const reasons = skipped
+      .filter(({ reason }) => !reason.startsWith('this is not '))
+      .map((one) => `${one.source}: ${one.reason}`)
+      .join('; ');
     throw new SignetError('ERR_IDENTITY_TOKEN_MISSING', `no source offers an identity token (${reasons})`, {
       expected: 'a CI platform with an identity, SIGSTORE_ID_TOKEN, --identity-token-file, or a person at a browser',
     });

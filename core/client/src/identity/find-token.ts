@@ -1,5 +1,4 @@
 import { ambientToken, chooseSource, type FoundToken } from './ambient.ts';
-import { assertAudience } from './audience.ts';
 import { browserToken } from './browser-token.ts';
 import { type ExplicitToken, explicitToken } from './explicit-token.ts';
 import type { Environment } from './token-source.ts';
@@ -22,13 +21,15 @@ export interface TokenSearch {
  * Finds the identity token to sign with: the one given, else the CI platform's or `SIGSTORE_ID_TOKEN`, else a login in the
  * browser where there is a person and an identity provider.
  *
- * @throws ERR_IDENTITY_TOKEN_MISSING saying of each source why it offers nothing, ERR_IDENTITY_TOKEN_EXPIRED,
- * ERR_IDENTITY_TOKEN_AUDIENCE, and what the chosen source throws
+ * The token's own audience is compared where it matters, before it is sent: some platforms fix it, and an authority may
+ * demand another for each issuer.
+ *
+ * @throws ERR_IDENTITY_TOKEN_MISSING saying why no source offers one, ERR_IDENTITY_TOKEN_EXPIRED, and what the chosen
+ * source throws
  */
 export async function findToken(search: TokenSearch): Promise<FoundToken> {
   const found = await find(search);
   found.token.assertCurrent();
-  assertAudience(found.token, search.audience);
   return found;
 }
 

@@ -7,4 +7,5 @@ export * from './find-token.ts';
 export * from './github-actions.ts';
 export * from './identity-token.ts';
 export * from './open-browser.ts';
+export { projectedTokenAt } from './projected-token.ts';
 export * from './token-source.ts';

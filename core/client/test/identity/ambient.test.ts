@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ambientToken, chooseSource, explicitToken } from '@signet/client/identity';
+import { ambientToken, chooseSource, explicitToken, projectedTokenAt } from '@signet/client/identity';
 import { after, before, describe, it } from 'mocha';
 import { unsignedToken } from './tokens.ts';
 
@@ -69,7 +69,102 @@ describe('sources of identity tokens', () => {
       code: 'ERR_IDENTITY_TOKEN_MISSING',
       message: /SIGSTORE_ID_TOKEN is not set.*permissions: \{ id-token: write \}/,
     });
-    assert.equal(chooseSource({}).skipped.length, 2);
+    // Only a machine of Google Cloud or a pod with a token has an identity without any variable.
+    const { skipped } = chooseSource({ GITLAB_CI: 'true' });
+    assert.match(skipped.find(({ source }) => source === 'GitLab CI')?.reason ?? '', /id_tokens: \{ SIGSTORE_ID_TOKEN/);
+    assert.match(skipped.find(({ source }) => source === 'Buildkite')?.reason ?? '', /not a Buildkite job/);
+  });
+
+  it('asks Buildkite’s agent API for the audience', async () => {
+    const seen: string[] = [];
+    answer = (request) => {
+      seen.push(request.url, request.authorization);
+      return { status: 200, body: JSON.stringify({ token: unsignedToken({ sub: 'organization:acme' }) }) };
+    };
+    const env = {
+      BUILDKITE_AGENT_ACCESS_TOKEN: 'agent',
+      BUILDKITE_JOB_ID: 'job/1',
+      BUILDKITE_AGENT_ENDPOINT: new URL('/v3/', url).href,
+    };
+    const found = await ambientToken({ env, audience: 'acme-ca' });
+    assert.deepEqual(seen, ['/v3/jobs/job%2F1/oidc/tokens', 'Token agent']);
+    assert.deepEqual([found.source, found.token.subject], ['Buildkite', 'organization:acme']);
+  });
+
+  it('asks Azure Pipelines with the system access token, and names the line that passes it on', async () => {
+    const seen: string[] = [];
+    answer = (request) => {
+      seen.push(request.url, request.authorization);
+      return { status: 200, body: JSON.stringify({ oidcToken: unsignedToken({ sub: 'sc://acme' }) }) };
+    };
+    const env = { SYSTEM_OIDCREQUESTURI: new URL('/oidctoken?x=1', url).href, SYSTEM_ACCESSTOKEN: 'access' };
+    assert.equal((await ambientToken({ env, audience: 'sigstore' })).token.subject, 'sc://acme');
+    assert.deepEqual(seen, ['/oidctoken?x=1&api-version=7.1-preview.1', 'Bearer access']);
+    await assert.rejects(ambientToken({ env: { ...env, SYSTEM_ACCESSTOKEN: undefined }, audience: 'sigstore' }), {
+      message: /SYSTEM_ACCESSTOKEN: \$\(System\.AccessToken\)/,
+    });
+  });
+
+  it('asks Google’s metadata server for the whole token', async () => {
+    answer = (request) => ({
+      status:
+        request.url === '/computeMetadata/v1/instance/service-accounts/default/identity?audience=sigstore&format=full'
+          ? 200
+          : 404,
+      body: `${unsignedToken({ email: 'ci@acme.iam.example' })}\n`,
+    });
+    const found = await ambientToken({ env: { GCE_METADATA_HOST: new URL(url).host }, audience: 'sigstore' });
+    assert.equal(found.token.email, 'ci@acme.iam.example');
+  });
+
+  it('takes the variables of platforms that set them', async () => {
+    for (const [env, source] of [
+      [{ BITBUCKET_BUILD_NUMBER: '1', BITBUCKET_STEP_OIDC_TOKEN: unsignedToken() }, 'Bitbucket Pipelines'],
+      [{ CF_BUILD_ID: '1', ID_TOKEN: unsignedToken() }, 'Codefresh'],
+    ] as const) {
+      assert.equal((await ambientToken({ env, audience: 'sigstore' })).source, source);
+    }
+    // The same variable outside of the platform is somebody else's.
+    assert.notEqual(chooseSource({ ID_TOKEN: unsignedToken() }).source?.name, 'Codefresh');
+  });
+
+  it('has CircleCI’s own program make the token, without a shell', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'signet-'));
+    try {
+      const program = join(folder, 'circleci');
+      const token = unsignedToken({ sub: 'org/acme' });
+      await writeFile(
+        program,
+        `#!${process.execPath}\nconst [a, b, c, d, e] = process.argv.slice(2);\n` +
+          `process.stdout.write([a, b, c, d].join(' ') === 'run oidc get --claims' && JSON.parse(e).aud === 'a";exit 1' ? '${token}' : '');\n`,
+        { mode: 0o755 },
+      );
+      const found = await ambientToken({ env: { CIRCLECI: 'true', PATH: folder }, audience: 'a";exit 1' });
+      assert.equal(found.token.subject, 'org/acme');
+      await writeFile(program, `#!${process.execPath}\nconsole.log('${token}'); process.exit(3);\n`);
+      await assert.rejects(
+        ambientToken({ env: { CIRCLECI: 'true', PATH: folder }, audience: 'x' }),
+        (error: Error & { code?: string }) => {
+          return error.code === 'ERR_IDENTITY_PROVIDER' && !error.message.includes(token.slice(0, 20));
+        },
+      );
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('reads a projected token anew each time', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'signet-'));
+    try {
+      const source = projectedTokenAt(join(folder, 'oidc-token'));
+      assert.match(source.unavailable({}) ?? '', /oidc-token/);
+      for (const sub of ['first', 'second']) {
+        await writeFile(join(folder, 'oidc-token'), unsignedToken({ sub }));
+        assert.equal((await ambientToken({ env: {}, audience: 'sigstore' }, [source])).token.subject, sub);
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it('reads a token file, and names the file that is missing', async () => {
