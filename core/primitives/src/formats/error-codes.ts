@@ -106,6 +106,10 @@ export const errorCodes = {
   ERR_LOG_REQUEST: 'A request to log an entry is malformed or of an unknown kind.',
   ERR_LOG_SIGNATURE: 'The signature of an entry does not verify, or its algorithm is not accepted.',
   ERR_LOG_ENTRY_SIZE: 'An entry is larger than the log takes.',
+  ERR_LOG_FROZEN: 'A shard of the log takes no more entries; there is a newer one.',
+  ERR_LOG_RATE: 'An address, issuer or identity sends entries faster than the log allows it.',
+  ERR_LOG_READER: 'A private log is read without one of its read tokens.',
+  ERR_LOG_CONFIG: 'The configuration of a log is malformed.',
   ERR_LOG_INDEX: 'The search index of a log is absent or cannot be built.',
   ERR_CT_CHAIN: 'A submitted certificate chain is not one that the certificate log takes.',
   // The private instance and its registry plugin
