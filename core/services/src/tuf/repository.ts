@@ -1,4 +1,4 @@
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digest } from '@signet/primitives/crypto';
 import { SignetError, toHex } from '@signet/primitives/formats';
@@ -58,7 +58,8 @@ export interface RoleStatus {
   readonly renewable: boolean;
 }
 
-type Current = { readonly [R in RoleName]: RoleMetadata[R] };
+/** The documents in force. */
+export type CurrentMetadata = { readonly [R in RoleName]: RoleMetadata[R] };
 
 /** Old snapshots and targets stay for clients that are reading them; nobody reads older ones. */
 const keptVersions = 16;
@@ -73,10 +74,10 @@ export class TufRepository {
   readonly #signers: RepositorySigners;
   readonly #clock: () => Date;
   #files: RepositoryFiles;
-  #current: Current;
+  #current: CurrentMetadata;
   #working: Promise<unknown> = Promise.resolve();
 
-  private constructor(options: RepositoryOptions, files: RepositoryFiles, current: Current) {
+  private constructor(options: RepositoryOptions, files: RepositoryFiles, current: CurrentMetadata) {
     this.#directory = options.directory;
     this.#signers = options.signers;
     this.#clock = options.clock ?? (() => new Date());
@@ -150,7 +151,7 @@ export class TufRepository {
   }
 
   /** The documents in force, for ceremonies. Not to be changed. */
-  get current(): Current {
+  get current(): CurrentMetadata {
     return this.#current;
   }
 
@@ -335,12 +336,12 @@ export class TufRepository {
   }
 }
 
-function versionsOf({ snapshot, timestamp }: Current) {
+function versionsOf({ snapshot, timestamp }: CurrentMetadata) {
   return { snapshot: snapshot.signed.version, timestamp: timestamp.signed.version };
 }
 
 /** @throws ERR_TUF_SIGNATURES, ERR_TUF_PROPOSAL */
-function checkChange({ root, targets }: SignedChange, current: Current): void {
+function checkChange({ root, targets }: SignedChange, current: CurrentMetadata): void {
   if (root !== undefined && root.signed.version !== current.root.signed.version + 1) {
     throw new SignetError(
       'ERR_TUF_PROPOSAL',
@@ -391,7 +392,7 @@ function placeOf(directory: string, path: string): string {
   return join(directory, 'targets', path.slice('targets/'.length).replaceAll('/', '%2F'));
 }
 
-function readCurrent(files: RepositoryFiles, directory: string): Current {
+function readCurrent(files: RepositoryFiles, directory: string): CurrentMetadata {
   const read = <R extends RoleName>(role: R, path: string): RoleMetadata[R] => {
     const bytes = files.get(path);
     if (bytes === undefined) throw missing(directory, path);
@@ -439,12 +440,10 @@ function outdated(files: RepositoryFiles): string[] {
   });
 }
 
-/** Reads the newest root of a repository without opening it: for who has no keys. @throws ERR_TUF_REPOSITORY */
-export async function readNewestRoot(directory: string): Promise<{ path: string; bytes: Uint8Array; version: number }> {
-  const files = await readDirectory(join(directory, 'metadata'));
-  let version = 0;
-  while (files.has(`${version + 1}.root.json`)) version++;
-  if (version === 0) throw missing(directory, '1.root.json');
-  const path = join(directory, 'metadata', `${version}.root.json`);
-  return { path, bytes: new Uint8Array(await readFile(path)), version };
+/** Reads a repository without any key: its files and the documents in force. @throws ERR_TUF_REPOSITORY */
+export async function readRepository(
+  directory: string,
+): Promise<{ readonly files: RepositoryFiles; readonly current: CurrentMetadata }> {
+  const files = await readFiles(directory);
+  return { files, current: readCurrent(files, directory) };
 }
