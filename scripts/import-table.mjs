@@ -59,8 +59,10 @@ export const table = [
       'trust/tuf': { rooms: ['http', 'trust'], modules: ['tuf-js', '@tufjs/models'] },
       verify: { rooms: ['trust'], modules: ['re2js'], io: false },
       policy: { rooms: ['verify'], modules: ['re2js', 'semver', 'yaml'], io: false },
-      npm: { rooms: ['trust', 'verify', 'policy'] },
-      install: { rooms: ['http', 'trust', 'trust/tuf', 'verify', 'policy', 'npm'] },
+      // Names, hashes and lockfiles: all that a run needs in which everything is known already, so that it starts fast.
+      'npm/lockfile': { rooms: [], modules: ['yaml'], io: false },
+      npm: { rooms: ['trust', 'verify', 'policy', 'npm/lockfile'] },
+      install: { rooms: ['http', 'trust', 'trust/tuf', 'verify', 'policy', 'npm', 'npm/lockfile'] },
       identity: { rooms: ['http'] },
       sign: { rooms: ['http', 'trust', 'verify', 'identity'] },
       publish: { rooms: ['http', 'trust', 'trust/tuf', 'verify', 'policy', 'npm', 'install', 'identity', 'sign'] },

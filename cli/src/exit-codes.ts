@@ -55,6 +55,7 @@ const byErrorCode: Readonly<Record<ErrorCode, number>> = {
   ERR_SIGNING_CONFIG_FORMAT: exitCodes.usage,
   ERR_POLICY_INVALID: exitCodes.usage,
   ERR_POLICY_MISSING: exitCodes.usage,
+  ERR_VERDICT_CACHE: exitCodes.usage,
   ERR_ARTIFACT_REQUIRED: exitCodes.usage,
   ERR_IDENTITY_REQUIRED: exitCodes.usage,
   ERR_IDENTITY_PATTERN: exitCodes.usage,

@@ -1,5 +1,5 @@
-import type { JudgedPackage, LockfileReport } from '@signet/client/install';
 import type { Violation } from '@signet/client/policy';
+import type { JudgedPackage, LockfileReport } from '@signet/client/preflight';
 import { inert } from '@signet/primitives/formats';
 import type { CommandContext } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -48,7 +48,9 @@ export function packageLines({ name, version, decision, attestations }: JudgedPa
   return attestations.flatMap(({ predicateType, verified }) => {
     const { signer, timestamps, logEntries, trustRoot, checks } = verified;
     const who =
-      signer.kind === 'key' ? `key ${inert(signer.hint)}` : `${inert(signer.subject.value)} (${inert(signer.issuer)})`;
+      signer.kind === 'key'
+        ? `key ${inert(signer.hint ?? '')}`
+        : `${inert(signer.subject.value)} (${inert(signer.issuer)})`;
     const time = timestamps[0]?.time.toISOString().replace('.000Z', 'Z') ?? 'unknown time';
     const log = logEntries.map(({ origin, baseUrl, index }) => `${inert(origin ?? baseUrl)} #${index}`).join(', ');
     return [
@@ -131,7 +133,7 @@ function packageDocument({
       predicateType: inert(predicateType),
       signer:
         verified.signer.kind === 'key'
-          ? { kind: 'key', hint: inert(verified.signer.hint) }
+          ? { kind: 'key', hint: inert(verified.signer.hint ?? '') }
           : {
               kind: 'certificate',
               issuer: inert(verified.signer.issuer),

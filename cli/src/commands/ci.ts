@@ -8,6 +8,7 @@ import {
   type OptionValues,
   textOption,
 } from '../command.ts';
+import { evidenceSources, openVerdicts, saveVerdicts } from '../evidence-sources.ts';
 import { packages, reportDocument, tellReport, verdictExitCodes } from '../lockfile-report.ts';
 
 /** Flags of `npm ci` that are common enough to be written without `--`. */
@@ -48,31 +49,28 @@ export const command: Command = {
   ],
   options: {
     policy: { type: 'string', argument: 'FILE', description: 'the policy (trust-policy.yaml beside package.json)' },
+    'no-cache': { type: 'boolean', description: 'verify everything anew, whatever earlier runs found' },
     ...npmFlags,
   },
   async run(context, values, positionals) {
-    const install = await import('@signet/client/install');
+    const install = await import('@signet/client/preflight');
     const flags = npmArguments(context, values, positionals);
     const { cwd, env } = context;
-    const settings = await install.loadNpmSettings({ cwd, env, flags });
-    install.assertHashesCompared(settings);
-    const npm = install.findNpm(env, settings.directory);
-    const policyPath = resolve(
-      cwd,
-      textOption(values, 'policy') ?? resolve(settings.directory, install.policyFileName),
-    );
-    const loaded = await install.loadPolicy(policyPath, relative(cwd, policyPath) || policyPath);
-    const lockfile = await install.readProjectLockfile(settings.directory);
+    const project = await install.openNpmProject({ cwd, env, flags });
+    const { directory } = project;
+    const npm = install.findNpm(env, directory);
+    const policyPath = resolve(cwd, textOption(values, 'policy') ?? resolve(directory, install.policyFileName));
+    const verdicts = flagOption(values, 'no-cache') ? undefined : await openVerdicts(context, directory);
+    const loaded = await install.loadPolicy(policyPath, relative(cwd, policyPath) || policyPath, verdicts);
+    const lockfile = await install.readProjectLockfile(directory);
     context.progress('fetching and verifying evidence');
     const report = await install.verifyLockfile({
       ...loaded,
-      projectDirectory: settings.directory,
+      ...evidenceSources(context, install, project),
       lockfile,
-      offline: context.offline,
-      evidence: await install.readEvidenceFile(resolve(settings.directory, install.evidenceFileName)),
-      registryFor: (name) => install.registryFor(name, settings.options, context.registry),
-      request: { signal: context.signal, transport: await install.transportFor(settings) },
+      verdicts,
     });
+    await saveVerdicts(context, verdicts);
     const verdict = install.verdictOf(report);
     if (!context.json) tellReport(report, context, context.note);
     if (verdict !== 'allowed') {
@@ -92,9 +90,7 @@ export const command: Command = {
     });
     if (npmExitCode === 0) await install.assertUnchanged(lockfile);
     const installed =
-      npmExitCode === 0 && settings.installs
-        ? await install.compareInstalledTree(settings.directory, lockfile.lock)
-        : undefined;
+      npmExitCode === 0 && project.installs ? await install.compareInstalledTree(directory, lockfile.lock) : undefined;
     if (context.json) {
       context.printJson({
         ...reportDocument(report, verdict),

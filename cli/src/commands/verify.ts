@@ -1,10 +1,12 @@
 import { existsSync, statSync } from 'node:fs';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, relative, resolve } from 'node:path';
-import type { LoadedPolicy, PackageToJudge } from '@signet/client/install';
+import type { PackageToJudge } from '@signet/client/install';
+import type { LoadedPolicy, VerdictCache } from '@signet/client/preflight';
 import type { ExpectedIdentity } from '@signet/client/verify';
 import { inert, SignetError } from '@signet/primitives/formats';
 import { type Command, type CommandContext, flagOption, type OptionValues, textOption } from '../command.ts';
+import { evidenceSources, openVerdicts, saveVerdicts } from '../evidence-sources.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { reportDocument, tellReport, verdictExitCodes } from '../lockfile-report.ts';
 import { paint } from '../terminal.ts';
@@ -38,6 +40,7 @@ export const command: Command = {
     issuer: { type: 'string', argument: 'URL', description: 'the issuer of the identity that must have signed' },
     identity: { type: 'string', argument: 'WHO', description: 'the subject that must have signed, exactly' },
     bundle: { type: 'string', argument: 'FILE', description: 'the bundle of a file (FILE.sigstore.json)' },
+    'no-cache': { type: 'boolean', description: 'verify everything anew, whatever earlier runs found' },
     'save-evidence': {
       type: 'boolean',
       description: 'keep the evidence of a lockfile in trust-evidence.jsonl, for --offline and for later',
@@ -67,26 +70,23 @@ async function verifyProject(
   folder: string,
   file?: string,
 ): Promise<number> {
-  const install = await import('@signet/client/install');
-  const { readPackageLock } = await import('@signet/client/npm');
-  const lockfile =
-    file === undefined
-      ? await install.readProjectLockfile(folder)
-      : await readFile(file).then((bytes) => ({ path: file, bytes, lock: readPackageLock(bytes) }));
-  const loaded = await policyFor(context, values, folder);
-  const settings = await install.loadNpmSettings({ cwd: folder, env: context.env });
+  const install = await import('@signet/client/preflight');
+  const lockfile = file === undefined ? await install.readProjectLockfile(folder) : await install.readLockfile(file);
+  const project = await install.openNpmProject({ cwd: folder, env: context.env });
+  const saves = flagOption(values, 'save-evidence');
+  // What is to be kept must be at hand: earlier runs left no bundles.
+  const verdicts = saves || flagOption(values, 'no-cache') ? undefined : await openVerdicts(context, folder);
+  const loaded = await policyFor(context, values, folder, verdicts);
   context.progress('fetching and verifying evidence');
   const report = await install.verifyLockfile({
     ...loaded,
-    projectDirectory: folder,
+    ...evidenceSources(context, install, { ...project, directory: folder }),
     lockfile,
-    offline: context.offline,
-    evidence: await install.readEvidenceFile(resolve(folder, install.evidenceFileName)),
-    registryFor: (name) => install.registryFor(name, settings.options, context.registry),
-    request: { signal: context.signal, transport: await install.transportFor(settings) },
+    verdicts,
   });
+  await saveVerdicts(context, verdicts);
   const verdict = install.verdictOf(report);
-  if (flagOption(values, 'save-evidence')) {
+  if (saves) {
     const path = resolve(folder, install.evidenceFileName);
     // Renamed into place, so that a file that is read is never half of one.
     await writeFile(`${path}.new`, install.formatEvidence(report.judged));
@@ -170,8 +170,13 @@ async function judge(context: CommandContext, values: OptionValues, subject: Pac
 }
 
 /** The policy of the project or, with --issuer and --identity, one that asks for exactly this signer. */
-async function policyFor(context: CommandContext, values: OptionValues, folder: string): Promise<LoadedPolicy> {
-  const install = await import('@signet/client/install');
+async function policyFor(
+  context: CommandContext,
+  values: OptionValues,
+  folder: string,
+  verdicts?: VerdictCache | undefined,
+): Promise<LoadedPolicy> {
+  const install = await import('@signet/client/preflight');
   const identity = expectedIdentity(values);
   const given = textOption(values, 'policy');
   const path = given === undefined ? resolve(folder, install.policyFileName) : resolve(context.cwd, given);
@@ -183,7 +188,7 @@ async function policyFor(context: CommandContext, values: OptionValues, folder: 
         '--trusted-root needs --issuer and --identity: a signature by just anybody proves nothing',
       );
     }
-    return await install.loadPolicy(path, relative(context.cwd, path) || path);
+    return await install.loadPolicy(path, relative(context.cwd, path) || path, verdicts);
   }
   const { parsePolicy } = await import('@signet/client/policy');
   const trustRoots =

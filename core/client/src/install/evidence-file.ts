@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { fromUtf8, parseJson, SignetError } from '@signet/primitives/formats';
-import { isJsonObject, own, parseIntegrity, parsePurl, toPurl } from '../npm/index.ts';
+import { isJsonObject, own, parseIntegrity, parsePurl, toPurl } from '../npm/lockfile/index.ts';
 import type { JudgedPackage } from './report.ts';
 
 /** What a file of committed evidence is called beside the lockfile. */
@@ -68,10 +68,15 @@ export async function readEvidenceFile(path: string): Promise<EvidenceFile | und
   return new EvidenceFile(fromUtf8(bytes, path), path);
 }
 
-/** The text of a file with all evidence that was verified: sorted, so that it changes only where evidence changes. */
+/**
+ * The text of a file with all evidence that was verified in this run: sorted, so that it changes only where evidence changes. A run
+ * that is to keep evidence does without a verdict cache, which holds no bundles.
+ */
 export function formatEvidence(judged: readonly JudgedPackage[]): string {
   const lines = judged.flatMap(({ name, version, integrity, attestations }) =>
-    attestations.map(({ bundle }) => JSON.stringify({ purl: toPurl(name, version), integrity, bundle })),
+    attestations.flatMap(({ bundle }) =>
+      bundle === undefined ? [] : [JSON.stringify({ purl: toPurl(name, version), integrity, bundle })],
+    ),
   );
   return [...new Set(lines)]
     .sort()

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SignetError } from '@signet/primitives/formats';
-import { type LockedPackage, type PackageLock, readPackageLock } from '../npm/index.ts';
+import { type LockedPackage, type PackageLock, readPackageLock } from '../npm/lockfile/index.ts';
 
 /**
  * Compares what npm says it installed (`node_modules/.package-lock.json`) with the lockfile that was verified: every package there must

@@ -1,19 +1,28 @@
 import { SignetError } from '@signet/primitives/formats';
-import { type ExaminedDocument, examineAttestationDocument, examineBundles } from '../npm/index.ts';
+import {
+  type ExaminedDocument,
+  examineAttestationDocument,
+  examineBundles,
+  type VerifiedAttestation,
+} from '../npm/index.ts';
 import { evaluatePolicy, type InvalidEvidence, ownersOf } from '../policy/index.ts';
 import { type EvidenceRequest, fetchAttestations } from './evidence.ts';
+import { batchKey } from './evidence-batch.ts';
 import type { EvidenceFile } from './evidence-file.ts';
 import type { LoadedPolicy } from './policy-file.ts';
+import { type ProvenAttestation, provenBundle } from './proven-facts.ts';
 import type { Registry } from './registry.ts';
 import type { JudgedPackage } from './report.ts';
 
 /** Where evidence comes from and by what it is judged. */
 export interface JudgeOptions extends LoadedPolicy {
   /** The registry to ask about a package. */
-  readonly registryFor: (name: string) => Registry;
+  readonly registryFor: (name: string) => Registry | Promise<Registry>;
   readonly request?: EvidenceRequest;
   /** Evidence at hand, which is looked at first. */
   readonly evidence?: EvidenceFile | undefined;
+  /** What registries said already, by {@link batchKey}; null for none. */
+  readonly answers?: ReadonlyMap<string, unknown>;
   /** Open no connection: what the evidence at hand does not settle is an error. */
   readonly offline?: boolean;
 }
@@ -42,7 +51,7 @@ export async function judgePackage(options: JudgeOptions, candidate: PackageToJu
   const subject = { name, version, integrity };
   const conclude = ({ attestations, invalid }: ExaminedDocument): JudgedPackage => {
     const decision = evaluatePolicy(policy, { ...subject, attestations, invalid });
-    return { ...subject, locations, decision, attestations };
+    return { ...subject, locations, decision, attestations: attestations.map(proven) };
   };
   const kept = options.evidence?.bundlesFor(name, version, integrity) ?? [];
   const atHand = trust === undefined ? nothing : examineBundles(kept, { ...subject, trust });
@@ -56,7 +65,7 @@ export async function judgePackage(options: JudgeOptions, candidate: PackageToJu
       `the evidence at hand does not settle ${name}@${version}, and --offline forbids to ask for more`,
     );
   }
-  const document = await fetchAttestations(name, version, options.registryFor(name), options.request);
+  const document = await askFor(options, candidate);
   if (document === undefined || trust === undefined) return conclude(atHand);
   const examined = examine(document, { ...subject, trust });
   return conclude({
@@ -64,6 +73,18 @@ export async function judgePackage(options: JudgeOptions, candidate: PackageToJu
     invalid: await traceRoots(options, candidate, document, examined.invalid, trust.name),
     unjudged: examined.unjudged,
   });
+}
+
+/** What a batch has brought, else the registry's answer to a question of its own. */
+async function askFor({ answers, registryFor, request }: JudgeOptions, candidate: PackageToJudge): Promise<unknown> {
+  const known = answers?.get(batchKey(candidate));
+  if (known !== undefined) return known ?? undefined;
+  const { name, version } = candidate;
+  return await fetchAttestations(name, version, await registryFor(name), request);
+}
+
+function proven({ predicateType, predicate, verified, bundle }: VerifiedAttestation): ProvenAttestation {
+  return { predicateType, predicate, verified: provenBundle(verified), bundle };
 }
 
 const nothing: ExaminedDocument = { attestations: [], invalid: [], unjudged: 0 };

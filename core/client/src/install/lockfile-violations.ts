@@ -1,4 +1,4 @@
-import type { LockedPackage } from '../npm/index.ts';
+import type { LockedPackage } from '../npm/lockfile/index.ts';
 import {
   applyExceptions,
   concernsPackage,

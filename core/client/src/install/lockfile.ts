@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { equalBytes, SignetError } from '@signet/primitives/formats';
-import { type PackageLock, readPackageLock } from '../npm/index.ts';
+import { type PackageLock, readPackageLock } from '../npm/lockfile/index.ts';
 
 /** The lockfile that npm is going to read. */
 export interface ProjectLockfile {
@@ -35,6 +35,17 @@ export async function readProjectLockfile(directory: string): Promise<ProjectLoc
     );
   }
   const path = packageLock === undefined ? paths[1] : paths[0];
+  return { path, bytes, lock: readPackageLock(bytes) };
+}
+
+/**
+ * Reads one lockfile of npm, wherever it lies.
+ *
+ * @throws ERR_LOCKFILE, ERR_INTEGRITY_FORMAT, ERR_INPUT_TOO_LARGE
+ */
+export async function readLockfile(path: string): Promise<ProjectLockfile> {
+  const bytes = await readOptional(path);
+  if (bytes === undefined) throw new SignetError('ERR_LOCKFILE', `there is no ${path}`);
   return { path, bytes, lock: readPackageLock(bytes) };
 }
 

@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fromUtf8, SignetError } from '@signet/primitives/formats';
-import { type Policy, parsePolicy } from '../policy/index.ts';
+import { type Policy, parsePolicy, readPolicyText } from '../policy/index.ts';
 import { TrustRoots } from './trust-roots.ts';
+import type { VerdictCache } from './verdict-cache.ts';
 
 /** What a policy file is called beside package.json. */
 export const policyFileName = 'trust-policy.yaml';
@@ -18,9 +20,14 @@ export interface LoadedPolicy {
  * did: a missing file is an error.
  *
  * @param shownAs names the file in messages
+ * @param cache spares reading the YAML of a file that it knows; everything else about it is judged anew
  * @throws ERR_POLICY_MISSING, ERR_POLICY_INVALID, ERR_ENCODING, ERR_INPUT_TOO_LARGE
  */
-export async function loadPolicy(path: string, shownAs: string = path): Promise<LoadedPolicy> {
+export async function loadPolicy(
+  path: string,
+  shownAs: string = path,
+  cache?: VerdictCache | undefined,
+): Promise<LoadedPolicy> {
   let bytes: Uint8Array;
   try {
     bytes = await readFile(path);
@@ -37,7 +44,13 @@ export async function loadPolicy(path: string, shownAs: string = path): Promise<
       },
     );
   }
-  const policy = parsePolicy(fromUtf8(bytes, shownAs), { path: shownAs });
+  const digest = createHash('sha256').update(bytes).digest('hex');
+  const known = cache?.policyRoot(digest);
+  const text = fromUtf8(bytes, shownAs);
+  const root = known ?? readPolicyText(text, shownAs);
+  const policy = parsePolicy(text, { path: shownAs, root });
+  // Only of a policy that is valid: others are read again, for the place of what is wrong.
+  if (known === undefined) cache?.keepPolicy(digest, root);
   return { policy, trustRoots: new TrustRoots(policy, dirname(path)) };
 }
 

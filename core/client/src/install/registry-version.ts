@@ -1,6 +1,6 @@
 import { fromUtf8, SignetError } from '@signet/primitives/formats';
 import { request } from '../http/index.ts';
-import { assertPackageVersion, isJsonObject, own, parseIntegrity } from '../npm/index.ts';
+import { assertPackageVersion, isJsonObject, own, parseIntegrity } from '../npm/lockfile/index.ts';
 import type { EvidenceRequest } from './evidence.ts';
 import type { Registry } from './registry.ts';
 

@@ -1,6 +1,6 @@
 import type { SignetError } from '@signet/primitives/formats';
-import type { VerifiedAttestation } from '../npm/index.ts';
 import type { Decision, Violation } from '../policy/index.ts';
+import type { ProvenAttestation } from './proven-facts.ts';
 
 /** A package version of the lockfile that the policy says something about. */
 export interface JudgedPackage {
@@ -11,7 +11,9 @@ export interface JudgedPackage {
   readonly locations: readonly string[];
   readonly decision: Decision;
   /** All that verified, accepted by the policy or not. */
-  readonly attestations: readonly VerifiedAttestation[];
+  readonly attestations: readonly ProvenAttestation[];
+  /** When an earlier run verified them, if this one did not have to. */
+  readonly verifiedAt?: Date;
 }
 
 /** What was found out about a lockfile before anything is installed from it. */

@@ -21,6 +21,7 @@ export async function transportFor({ options, env }: NpmSettings): Promise<typeo
       ...options,
       method: init.method ?? 'GET',
       headers: Object.fromEntries(new Headers(init.headers)),
+      ...(typeof init.body === 'string' ? { body: init.body } : {}),
       ...(init.signal ? { signal: init.signal } : {}),
       // Evidence is asked for anew each time, and it is the caller who tries again.
       cache: undefined,

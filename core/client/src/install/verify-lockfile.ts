@@ -1,17 +1,30 @@
 import { SignetError } from '@signet/primitives/formats';
-import type { LockedPackage } from '../npm/index.ts';
-import { concernsPackage, evaluatePolicy, matchesName, type NamePattern, type Violation } from '../policy/index.ts';
-import { type JudgeOptions, judgePackage, type PackageToJudge } from './judge-package.ts';
+import type { LockedPackage } from '../npm/lockfile/index.ts';
+import {
+  concernsPackage,
+  evaluatePolicy,
+  matchesName,
+  type NamePattern,
+  ownersOf,
+  type Violation,
+} from '../policy/index.ts';
+import type { EvidenceFile } from './evidence-file.ts';
+import type { JudgeOptions, PackageToJudge } from './judge-package.ts';
 import { type ProjectLockfile, readProjectLockfile } from './lockfile.ts';
 import { lockfileViolations } from './lockfile-violations.ts';
 import type { LoadedPolicy } from './policy-file.ts';
 import { mapConcurrently } from './pool.ts';
 import type { JudgedPackage, LockfileReport } from './report.ts';
+import { VerdictCache, type VerdictSubject } from './verdict-cache.ts';
 
-export interface VerifyLockfileOptions extends JudgeOptions {
+export interface VerifyLockfileOptions extends Omit<JudgeOptions, 'evidence' | 'answers'> {
+  /** Evidence at hand; as a function it is read only when something is not known yet. */
+  readonly evidence?: EvidenceFile | (() => Promise<EvidenceFile | undefined>) | undefined;
   /** The folder of the lockfile, unless that was read already. */
   readonly projectDirectory: string;
   readonly lockfile?: ProjectLockfile;
+  /** What earlier runs verified. */
+  readonly verdicts?: VerdictCache | undefined;
   /** Called after each package that was judged. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -35,9 +48,16 @@ export async function verifyLockfile(options: VerifyLockfileOptions): Promise<Lo
   const violations: Violation[] = lock.packages.flatMap((entry) => lockfileViolations(policy, entry));
   const { candidates, unmatched, local } = sort(options, lock.packages, violations);
   const failures: LockfileReport['failures'][number][] = [];
-  let done = 0;
-  const judged = await mapConcurrently(candidates, concurrency, async (candidate) => {
-    const result = await judgeUnlessLost(options, candidate, failures.length).catch((error: unknown) => {
+  const known = new Map<Candidate, JudgedPackage>();
+  for (const candidate of candidates) {
+    const recalled = options.verdicts === undefined ? undefined : await recall(options, candidate);
+    if (recalled !== undefined) known.set(candidate, recalled);
+  }
+  let done = known.size;
+  const unknown = candidates.filter((candidate) => !known.has(candidate));
+  const judge = unknown.length === 0 ? undefined : await judgeWith(options, unknown);
+  const fresh = await mapConcurrently(unknown, concurrency, async (candidate) => {
+    const result = await judge?.(candidate, failures.length).catch((error: unknown) => {
       if (!(error instanceof SignetError) || error.code.startsWith('ERR_TRUST')) throw error;
       options.request?.signal?.throwIfAborted();
       failures.push({ package: `${candidate.name}@${candidate.version}`, error });
@@ -46,11 +66,17 @@ export async function verifyLockfile(options: VerifyLockfileOptions): Promise<Lo
     onProgress?.(++done, candidates.length);
     return result;
   });
-  const known = judged.filter((result) => result !== undefined);
-  violations.push(...known.flatMap(({ decision }) => decision.violations));
+  for (const [index, candidate] of unknown.entries()) {
+    const result = fresh[index];
+    if (result === undefined) continue;
+    known.set(candidate, result);
+    await remember(options, candidate, result);
+  }
+  const judged = candidates.flatMap((candidate) => known.get(candidate) ?? []);
+  violations.push(...judged.flatMap(({ decision }) => decision.violations));
   return {
     lockfile: path,
-    judged: known,
+    judged,
     unmatched,
     idleRules: policy.rules
       .filter(({ match }) => !lock.packages.some((entry) => names(match, entry)))
@@ -67,10 +93,60 @@ function names(match: readonly NamePattern[], { name, version }: LockedPackage):
   return matchesName(match, name, version);
 }
 
-/** After so many failures the rest would only make a person wait for the same answer. */
-async function judgeUnlessLost(options: JudgeOptions, candidate: Candidate, failures: number): Promise<JudgedPackage> {
-  if (failures < tooManyFailures || options.offline === true) return await judgePackage(options, candidate);
-  throw new SignetError('ERR_NETWORK', 'not asked for its evidence, because too many requests have failed before');
+/** Loaded only where there is something to verify: a run in which everything is known needs no cryptography. */
+async function judgeWith(
+  options: VerifyLockfileOptions,
+  unknown: readonly Candidate[],
+): Promise<(candidate: Candidate, failures: number) => Promise<JudgedPackage>> {
+  const [{ judgePackage }, { fetchEvidenceBatch }] = await Promise.all([
+    import('./judge-package.ts'),
+    import('./evidence-batch.ts'),
+  ]);
+  const { offline, registryFor, request } = options;
+  const evidence = typeof options.evidence === 'function' ? await options.evidence() : options.evidence;
+  const unsettled = unknown.filter(
+    ({ name, version, integrity }) => (evidence?.bundlesFor(name, version, integrity) ?? []).length === 0,
+  );
+  const answers = offline === true ? undefined : await fetchEvidenceBatch(unsettled, registryFor, request);
+  return async (candidate, failures) => {
+    // After so many failures the rest would only make a person wait for the same answer.
+    if (failures < tooManyFailures || offline === true) {
+      return await judgePackage({ ...options, evidence, ...(answers === undefined ? {} : { answers }) }, candidate);
+    }
+    throw new SignetError('ERR_NETWORK', 'not asked for its evidence, because too many requests have failed before');
+  };
+}
+
+/** What an earlier run verified, if the policy accepts it today. What it does not accept may have changed, and is asked for again. */
+async function recall(options: VerifyLockfileOptions, candidate: Candidate): Promise<JudgedPackage | undefined> {
+  const subject = await verdictSubject(options, candidate);
+  const verdict = subject && options.verdicts?.recall(subject);
+  if (verdict === undefined) return undefined;
+  const { name, version, integrity, locations } = candidate;
+  const { attestations, verifiedAt } = verdict;
+  const decision = evaluatePolicy(options.policy, { name, version, integrity, attestations });
+  if (!decision.allowed) return undefined;
+  const complete = attestations.length > 0 && decision.violations.length === 0;
+  // Offline there is nobody to ask, and what a day ago was enough still is.
+  if (!complete && options.offline !== true && VerdictCache.mayBeOutdated(verdict)) return undefined;
+  return { name, version, integrity, locations, decision, attestations, verifiedAt };
+}
+
+/** Keeps what verified. What did not is found out again each time, so that nobody lives with an old no. */
+async function remember(options: VerifyLockfileOptions, candidate: Candidate, result: JudgedPackage): Promise<void> {
+  if (options.verdicts === undefined || !result.decision.allowed) return;
+  const subject = await verdictSubject(options, candidate);
+  if (subject !== undefined) options.verdicts.keep(subject, result.attestations);
+}
+
+async function verdictSubject(
+  { policy, trustRoots, verdicts }: VerifyLockfileOptions,
+  { name, version, integrity }: Candidate,
+): Promise<VerdictSubject | undefined> {
+  const [owner, second] = ownersOf(policy, name);
+  if (verdicts === undefined || owner === undefined || second !== undefined) return undefined;
+  const rootDigest = await trustRoots.digest(owner.name);
+  return rootDigest === undefined ? undefined : { name, version, integrity, rootDigest };
 }
 
 /** Those packages whose evidence is needed, each version with the same bytes once; for the others what noMatch says. */

@@ -1,11 +1,9 @@
 import { type Bundle, inert, parseBundle, SignetError, type Statement, toHex } from '@signet/primitives/formats';
+import { JsonReader, own, parseIntegrity, toPurl } from '../npm/lockfile/index.ts';
 import type { AttestationFacts, InvalidEvidence } from '../policy/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
 import { decidedByPolicy, type VerifiedBundle, verifyBundle } from '../verify/index.ts';
-import { parseIntegrity } from './integrity.ts';
-import { JsonReader, own } from './json-value.ts';
 import { checkProvenance } from './provenance.ts';
-import { toPurl } from './purl.ts';
 import { attestationKey, type RegistryKey } from './registry-keys.ts';
 
 /** A package version, the bytes it must have, and what may vouch for it. */

@@ -1,9 +1,14 @@
 import { createHash } from 'node:crypto';
 import { SignetError } from '@signet/primitives/formats';
+import {
+  isExactVersion,
+  isJsonObject,
+  isPackageName,
+  type JsonObject,
+  own,
+  sha512Integrity,
+} from '../npm/lockfile/index.ts';
 import { isVersionRange } from '../policy/index.ts';
-import { sha512Integrity } from './integrity.ts';
-import { isJsonObject, type JsonObject, own } from './json-value.ts';
-import { isExactVersion, isPackageName } from './package-name.ts';
 
 export interface PublishDocumentInput {
   /** package.json as it shall stand in the registry, with name and version. */

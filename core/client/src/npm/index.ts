@@ -1,11 +1,26 @@
+export {
+  assertIntegrity,
+  assertPackageVersion,
+  baseName,
+  integrityOfDigest,
+  isExactVersion,
+  isInstallableName,
+  isJsonObject,
+  isPackageName,
+  type JsonObject,
+  type LockedPackage,
+  own,
+  type PackageLock,
+  type PackageSource,
+  parseIntegrity,
+  parsePurl,
+  readPackageLock,
+  sha512Integrity,
+  toPurl,
+} from '../npm/lockfile/index.ts';
 export * from './attestation.ts';
 export * from './create-publish-document.ts';
-export * from './integrity.ts';
-export { isJsonObject, type JsonObject, own } from './json-value.ts';
-export * from './package-lock.ts';
-export * from './package-name.ts';
 export * from './provenance.ts';
 export * from './publish-document.ts';
-export * from './purl.ts';
 export * from './registry-keys.ts';
 export * from './tarball.ts';

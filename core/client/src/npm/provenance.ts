@@ -1,5 +1,5 @@
 import { type FulcioClaims, SignetError } from '@signet/primitives/formats';
-import { isJsonObject, type JsonObject, own } from './json-value.ts';
+import { isJsonObject, type JsonObject, own } from '../npm/lockfile/index.ts';
 
 /** Where a build came from, as a predicate or a certificate tells it; what one does not tell is absent. */
 interface Source {

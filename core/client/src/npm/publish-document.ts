@@ -1,9 +1,17 @@
 import { createHash } from 'node:crypto';
 import { fromBase64, fromUtf8, SignetError } from '@signet/primitives/formats';
+import {
+  baseName,
+  integrityOfDigest,
+  isExactVersion,
+  isJsonObject,
+  isPackageName,
+  type JsonObject,
+  JsonReader,
+  own,
+  parseIntegrity,
+} from '../npm/lockfile/index.ts';
 import { isVersionRange } from '../policy/index.ts';
-import { integrityOfDigest, parseIntegrity } from './integrity.ts';
-import { isJsonObject, type JsonObject, JsonReader, own } from './json-value.ts';
-import { baseName, isExactVersion, isPackageName } from './package-name.ts';
 
 /** What an npm client sends with PUT to publish one version, taken apart and found consistent. */
 export interface PublishDocument {

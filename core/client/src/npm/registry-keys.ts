@@ -6,7 +6,7 @@ import {
   SignetError,
   type TimeRange,
 } from '@signet/primitives/formats';
-import { type JsonObject, JsonReader, own } from './json-value.ts';
+import { type JsonObject, JsonReader, own } from '../npm/lockfile/index.ts';
 
 /** A key with which a registry signs. */
 export interface RegistryKey {

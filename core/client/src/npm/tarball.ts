@@ -1,7 +1,6 @@
 import { createGunzip } from 'node:zlib';
 import { fromUtf8, SignetError } from '@signet/primitives/formats';
-import { isJsonObject, type JsonObject, own } from './json-value.ts';
-import { isExactVersion, isInstallableName } from './package-name.ts';
+import { isExactVersion, isInstallableName, isJsonObject, type JsonObject, own } from '../npm/lockfile/index.ts';
 
 /** package.json of a tarball. */
 export interface TarballManifest {

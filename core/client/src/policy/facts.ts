@@ -8,7 +8,7 @@ export type SignerFacts =
       readonly subject: { readonly type: string; readonly value: string };
       readonly claims: FulcioClaims;
     }
-  | { readonly kind: 'key' };
+  | { readonly kind: 'key'; readonly hint?: string };
 
 /** What a verified bundle says, as far as a policy asks. */
 export interface BundleFacts {

@@ -9,16 +9,30 @@ const known = ['version', 'mode', 'noMatch', 'trustRoots', 'publishers', 'rules'
 const later = ['extends', 'registries', 'sequence', 'expires'];
 
 /**
+ * Reads the YAML of a policy and judges nothing of what it says.
+ *
+ * @returns plain values, to be kept and given to {@link parsePolicy}
+ * @throws ERR_POLICY_INVALID, ERR_INPUT_TOO_LARGE
+ */
+export function readPolicyText(text: string, path = 'trust-policy.yaml'): unknown {
+  return new PolicyReader(text, path).root;
+}
+
+/**
  * Reads a trust policy (format version 1: notes on the policy format, INTERFACES "Policy").
  *
  * @param text YAML 1.2 or JSON
  * @param options.path names the file in messages
  * @param options.now the time that ends of exceptions are compared with, default the clock's
+ * @param options.root what {@link readPolicyText} made of the same text before, which spares reading YAML again
  * @throws ERR_POLICY_INVALID for anything that is not understood completely, ERR_INPUT_TOO_LARGE
  */
-export function parsePolicy(text: string, options: { readonly path?: string; readonly now?: Date } = {}): Policy {
+export function parsePolicy(
+  text: string,
+  options: { readonly path?: string; readonly now?: Date; readonly root?: unknown } = {},
+): Policy {
   const path = options.path ?? 'trust-policy.yaml';
-  const reader = new PolicyReader(text, path);
+  const reader = new PolicyReader(text, path, options.root);
   const top = reader.section(reader.root, [], known, later);
   const version = reader.optional(top, 'version');
   if (version !== 1) {

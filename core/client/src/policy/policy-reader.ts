@@ -1,5 +1,15 @@
+import { createRequire } from 'node:module';
 import { SignetError } from '@signet/primitives/formats';
-import { isMap, isNode, isPair, LineCounter, type Node, parseDocument } from 'yaml';
+import type { Document, LineCounter } from 'yaml';
+
+type Yaml = typeof import('yaml');
+
+const require = createRequire(import.meta.url);
+
+/** Loaded where YAML is read only: seventy files, which a run whose policy is known already does without. */
+function yaml(): Yaml {
+  return require('yaml') as Yaml;
+}
 
 /** Members of a policy file by name; read them through a {@link PolicyReader}. */
 export type Section = Readonly<Record<string, unknown>>;
@@ -15,31 +25,28 @@ const maxLength = 1024 * 1024;
 export class PolicyReader {
   readonly root: unknown;
   readonly #file: string;
-  readonly #lines = new LineCounter();
-  readonly #contents: Node | null;
+  readonly #text: string;
+  #source: { readonly document: Document; readonly lines: LineCounter } | undefined;
 
   /**
    * @param file names the file in messages
+   * @param root what an earlier reader of the same text made of it, which spares reading YAML again
    * @throws ERR_POLICY_INVALID, ERR_INPUT_TOO_LARGE
    */
-  constructor(text: string, file: string) {
+  constructor(text: string, file: string, root?: unknown) {
     this.#file = file;
+    this.#text = text;
     if (text.length > maxLength) {
       throw new SignetError('ERR_INPUT_TOO_LARGE', `${file} is larger than ${maxLength} characters`);
     }
-    const document = parseDocument(text, {
-      version: '1.2',
-      schema: 'core',
-      strict: true,
-      uniqueKeys: true,
-      merge: false,
-      lineCounter: this.#lines,
-      prettyErrors: false,
-    });
-    this.#contents = document.contents;
+    if (root !== undefined) {
+      this.root = root;
+      return;
+    }
+    const { document, lines } = this.#parse();
     const [problem] = [...document.errors, ...document.warnings];
     if (problem !== undefined) {
-      const { line } = this.#lines.linePos(problem.pos[0]);
+      const { line } = lines.linePos(problem.pos[0]);
       throw new SignetError('ERR_POLICY_INVALID', `${file}:${line}: ${problem.message}`, { cause: problem });
     }
     try {
@@ -47,6 +54,24 @@ export class PolicyReader {
     } catch (cause) {
       throw new SignetError('ERR_POLICY_INVALID', `${file} uses too many aliases`, { cause });
     }
+  }
+
+  #parse(): { readonly document: Document; readonly lines: LineCounter } {
+    if (this.#source === undefined) {
+      const { LineCounter, parseDocument } = yaml();
+      const lines = new LineCounter();
+      const document = parseDocument(this.#text, {
+        version: '1.2',
+        schema: 'core',
+        strict: true,
+        uniqueKeys: true,
+        merge: false,
+        lineCounter: lines,
+        prettyErrors: false,
+      }) as Document;
+      this.#source = { document, lines };
+    }
+    return this.#source;
   }
 
   /**
@@ -177,7 +202,9 @@ export class PolicyReader {
   }
 
   #lineOf(place: Place): number | undefined {
-    let node: unknown = this.#contents;
+    const { isMap, isNode, isPair } = yaml();
+    const { document, lines } = this.#parse();
+    let node: unknown = document.contents;
     let offset: number | undefined;
     for (const step of place) {
       if (isMap(node)) {
@@ -190,7 +217,7 @@ export class PolicyReader {
         if (isNode(node)) offset = node.range?.[0] ?? offset;
       } else break;
     }
-    return offset === undefined ? undefined : this.#lines.linePos(offset).line;
+    return offset === undefined ? undefined : lines.linePos(offset).line;
   }
 }
 

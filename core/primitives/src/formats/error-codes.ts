@@ -136,6 +136,7 @@ export const errorCodes = {
   ERR_SERVICE_UNAVAILABLE: 'The signing config has not enough usable services of a kind.',
   // Policy and installing
   ERR_POLICY_INVALID: 'A policy file is malformed, has an unknown key, or contradicts itself.',
+  ERR_VERDICT_CACHE: 'What was verified before cannot be kept or read safely; everything is verified anew.',
   ERR_POLICY_MISSING: 'There is no policy file, so nothing says who may publish what.',
   ERR_POLICY_DENIED: 'The policy does not let a package be installed.',
   ERR_EVIDENCE_INVALID: 'Evidence is present for a package and does not verify.',

@@ -1,0 +1,16 @@
+// What a run needs in which everything is known already; the entry point `@signet/client/preflight`. It loads no cryptography, no
+// YAML and none of npm's libraries until something must be fetched, verified or read anew.
+export * from './evidence-file.ts';
+export * from './installed-tree.ts';
+export * from './lockfile.ts';
+export * from './npm-project.ts';
+export * from './policy-file.ts';
+export * from './proven-facts.ts';
+export * from './registry.ts';
+export * from './report.ts';
+export * from './run-npm.ts';
+export * from './transport.ts';
+export * from './trust-roots.ts';
+export * from './user-folders.ts';
+export * from './verdict-cache.ts';
+export * from './verify-lockfile.ts';
