@@ -63,7 +63,11 @@ export async function listenForRedirect(): Promise<LoopbackRedirect> {
             ),
           );
         }, timeout);
-        const abort = () => reject(signal?.reason);
+        const abort = () => {
+          clearTimeout(timer);
+          expectedState = undefined;
+          reject(signal?.reason);
+        };
         signal?.addEventListener('abort', abort, { once: true });
         expectedState = state;
         deliver = (url) => {
