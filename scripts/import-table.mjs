@@ -132,17 +132,25 @@ function restriction(includes, group, message) {
   return { includes, linter: { rules: { style: { noRestrictedImports: { level: 'error', options } } } } };
 }
 
-/** One restriction for each depth of a territory. `below` are the folders in it that are territories of their own. */
+/**
+ * One restriction for each depth of a territory. `below` are the folders in it that are territories of their own, with whether
+ * it may use their doors.
+ */
 function territory(folder, rule, message, below = []) {
   return Array.from({ length: deepest + 1 }, (_, depth) => {
-    const inner = below.map((name) => `${up(depth) || './'}${name}/**`);
+    const inner = below.flatMap(({ name, open }) => {
+      const place = `${up(depth) || './'}${name}`;
+      return [`${place}/**`, ...(open ? allow([`${place}/index.ts`]) : [])];
+    });
     const group = [...patternsAt(depth, rule), ...inner];
     return restriction([`${folder}/${'*/'.repeat(depth)}*`], group, message);
   });
 }
 
 function roomRestrictions({ folder, packages, rooms }) {
-  return Object.entries(rooms).flatMap(([name, room]) => {
+  // A room in a room comes after it: of the restrictions that fit a file, the last one holds.
+  const outerFirst = Object.entries(rooms).sort(([a], [b]) => a.split('/').length - b.split('/').length);
+  return outerFirst.flatMap(([name, room]) => {
     // A room in a room (trust/tuf) sees its siblings' doors from one level further down.
     const climb = up(name.split('/').length - 1);
     const neighbours = room.rooms.map((other) =>
@@ -154,7 +162,7 @@ function roomRestrictions({ folder, packages, rooms }) {
     }${room.io === false ? '; and does no input or output' : ''} (scripts/import-table.mjs).`;
     const below = Object.keys(rooms)
       .filter((other) => other.startsWith(`${name}/`))
-      .map((other) => other.slice(name.length + 1));
+      .map((other) => ({ name: other.slice(name.length + 1), open: room.rooms.includes(other) }));
     const rule = { neighbours, packages: room.packages ?? packages, modules: room.modules, io: room.io, product: true };
     return territory(`${folder}/src/${name}`, rule, message, below);
   });

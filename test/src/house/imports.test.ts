@@ -119,6 +119,17 @@ function* singleCases(): Generator<Case> {
   yield { file: 'core/client/src/trust/tuf/case.ts', statement: importOf('../index.ts'), allowed: true };
   yield { file: 'core/client/src/trust/tuf/case.ts', statement: importOf('../inside.ts'), allowed: false };
   yield { file: 'core/client/src/trust/tuf/case.ts', statement: importOf('../../verify/index.ts'), allowed: false };
+  // What a run needs in which everything is known loads no cryptography.
+  const lockfile = 'core/client/src/npm/lockfile/case.ts';
+  yield { file: lockfile, statement: importOf('./beside.ts'), allowed: true };
+  yield { file: lockfile, statement: importOf('../inside.ts'), allowed: false };
+  yield { file: lockfile, statement: importOf('../index.ts'), allowed: false };
+  yield { file: lockfile, statement: importOf('../../verify/index.ts'), allowed: false };
+  yield { file: lockfile, statement: importOf('semver'), allowed: false };
+  yield { file: 'core/client/src/npm/case.ts', statement: importOf('./lockfile/index.ts'), allowed: true };
+  yield { file: 'core/client/src/npm/case.ts', statement: importOf('./lockfile/inside.ts'), allowed: false };
+  yield { file: 'core/client/src/install/case.ts', statement: importOf('../npm/lockfile/index.ts'), allowed: true };
+  yield { file: 'core/client/src/sign/case.ts', statement: importOf('../npm/lockfile/index.ts'), allowed: false };
   // The command loads a server only where it starts one.
   yield { file: 'cli/src/commands/up.ts', statement: `await import('@signet/registry');`, allowed: true };
   yield { file: 'cli/src/commands/init.ts', statement: importOf('@signet/services/log'), allowed: false };
