@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { SignetError } from '@signet/primitives/formats';
+import { SignetError } from '@signet/primitives/basics';
 import { type Command, globalOptions, type OptionValues } from './command.ts';
 import { suggest } from './suggest.ts';
 

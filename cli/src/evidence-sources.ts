@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { NpmProject, VerdictCache, VerifyLockfileOptions } from '@signet/client/preflight';
-import { inert, SignetError } from '@signet/primitives/formats';
+import { inert, SignetError } from '@signet/primitives/basics';
 import type { CommandContext } from './command.ts';
 
 type Preflight = typeof import('@signet/client/preflight');

@@ -1,4 +1,4 @@
-import { inert, redact, type SignetError } from '@signet/primitives/formats';
+import { inert, redact, type SignetError } from '@signet/primitives/basics';
 import { exitCodeFor, exitCodes } from './exit-codes.ts';
 
 /** An error as people and machines are told of it. */

@@ -1,6 +1,6 @@
 import type { Violation } from '@signet/client/policy';
 import type { JudgedPackage, LockfileReport } from '@signet/client/preflight';
-import { inert } from '@signet/primitives/formats';
+import { inert } from '@signet/primitives/basics';
 import type { CommandContext } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
 import { paint } from './terminal.ts';

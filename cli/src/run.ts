@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { SignetError } from '@signet/primitives/formats';
+import { SignetError } from '@signet/primitives/basics';
 import { parseArguments } from './arguments.ts';
 import { type Command, type CommandContext, flagOption, textOption } from './command.ts';
 import { exitCodes } from './exit-codes.ts';

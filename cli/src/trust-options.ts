@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { TrustMaterial } from '@signet/client/trust';
-import { inert, SignetError } from '@signet/primitives/formats';
+import { inert, SignetError } from '@signet/primitives/basics';
 import { type CommandContext, type Option, type OptionValues, textOption } from './command.ts';
 
 /** Flags of commands that must know whom to trust. */

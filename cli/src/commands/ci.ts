@@ -1,5 +1,5 @@
 import { relative, resolve } from 'node:path';
-import { SignetError } from '@signet/primitives/formats';
+import { SignetError } from '@signet/primitives/basics';
 import {
   type Command,
   type CommandContext,

@@ -4,7 +4,7 @@ import { basename, dirname, relative, resolve } from 'node:path';
 import type { PackageToJudge } from '@signet/client/install';
 import type { LoadedPolicy, VerdictCache } from '@signet/client/preflight';
 import type { ExpectedIdentity } from '@signet/client/verify';
-import { inert, SignetError } from '@signet/primitives/formats';
+import { inert, SignetError } from '@signet/primitives/basics';
 import { type Command, type CommandContext, flagOption, type OptionValues, textOption } from '../command.ts';
 import { evidenceSources, openVerdicts, saveVerdicts } from '../evidence-sources.ts';
 import { exitCodes } from '../exit-codes.ts';

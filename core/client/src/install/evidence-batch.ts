@@ -1,4 +1,4 @@
-import { fromUtf8, SignetError } from '@signet/primitives/formats';
+import { fromUtf8, SignetError } from '@signet/primitives/basics';
 import { noRetry, request } from '../http/index.ts';
 import { isJsonObject, own, toPurl } from '../npm/lockfile/index.ts';
 import type { EvidenceRequest } from './evidence.ts';

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { fromUtf8, parseJson, SignetError } from '@signet/primitives/formats';
+import { fromUtf8, parseJson, SignetError } from '@signet/primitives/basics';
 import { isJsonObject, own, parseIntegrity, parsePurl, toPurl } from '../npm/lockfile/index.ts';
 import type { JudgedPackage } from './report.ts';
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SignetError } from '@signet/primitives/formats';
+import { SignetError } from '@signet/primitives/basics';
 import { type LockedPackage, type PackageLock, readPackageLock } from '../npm/lockfile/index.ts';
 
 /**

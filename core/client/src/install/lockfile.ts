@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { equalBytes, SignetError } from '@signet/primitives/formats';
+import { equalBytes, SignetError } from '@signet/primitives/basics';
 import { type PackageLock, readPackageLock } from '../npm/lockfile/index.ts';
 
 /** The lockfile that npm is going to read. */

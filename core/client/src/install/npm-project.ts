@@ -39,7 +39,9 @@ export async function openNpmProject(invocation: NpmInvocation): Promise<NpmProj
 const harmless = new Set([
   'audit',
   'audit-level',
+  'ca',
   'cache',
+  'cafile',
   'color',
   'email',
   'engine-strict',
@@ -49,6 +51,7 @@ const harmless = new Set([
   'fetch-timeout',
   'foreground-scripts',
   'fund',
+  'https-proxy',
   'ignore-scripts',
   'include',
   'legacy-peer-deps',
@@ -56,18 +59,22 @@ const harmless = new Set([
   'maxsockets',
   'min-release-age',
   'nodedir',
+  'noproxy',
   'offline',
   'omit',
+  'omit-lockfile-registry-resolved',
   'prefer-offline',
   'prefer-online',
   'progress',
   'provenance',
+  'proxy',
   'registry',
   'save-exact',
   'save-prefix',
   'strict-peer-deps',
   'strict-ssl',
   'update-notifier',
+  'yes',
 ]);
 
 /** Registries of scopes, and credentials of registries. */
@@ -99,7 +106,7 @@ function isHarmlessFlag(flag: string): boolean {
   return key !== undefined && isHarmless(key) && (flag.includes('=') || !takesValue.has(key));
 }
 
-const takesValue = new Set(['omit', 'include', 'registry', 'cache', 'loglevel', 'audit-level', 'min-release-age']);
+const takesValue = new Set(['audit-level', 'cache', 'include', 'loglevel', 'min-release-age', 'omit', 'registry']);
 
 /** npm walks up from where it is called, past projects that a project further up has as workspaces. */
 function isOnlyProject(directory: string): boolean {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { SignetError } from '@signet/primitives/formats';
+import { SignetError } from '@signet/primitives/basics';
 
 /** Where npm would be called, and how. */
 export interface NpmInvocation {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { fromUtf8, SignetError } from '@signet/primitives/formats';
+import { fromUtf8, SignetError } from '@signet/primitives/basics';
 import { type Policy, parsePolicy, readPolicyText } from '../policy/index.ts';
 import { TrustRoots } from './trust-roots.ts';
 import type { VerdictCache } from './verdict-cache.ts';

@@ -1,4 +1,4 @@
-import { SignetError } from '@signet/primitives/formats';
+import { SignetError } from '@signet/primitives/basics';
 import type { NpmSettings } from './npm-settings.ts';
 
 /** A registry as npm is configured to use it for one name. */

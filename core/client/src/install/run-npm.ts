@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, isAbsolute, join, relative } from 'node:path';
 import type { Writable } from 'node:stream';
-import { SignetError } from '@signet/primitives/formats';
+import { SignetError } from '@signet/primitives/basics';
 
 /** npm as it can be started without a shell. */
 export interface NpmProgram {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { SignetError } from '@signet/primitives/formats';
+import { SignetError } from '@signet/primitives/basics';
 import type { Policy, TrustRootReference } from '../policy/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
 

@@ -2,7 +2,7 @@ import { createHash, createHmac, randomUUID, timingSafeEqual } from 'node:crypto
 import { mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { SignetError } from '@signet/primitives/formats';
+import { SignetError } from '@signet/primitives/basics';
 import type { SignerFacts } from '../policy/index.ts';
 import type { ProvenAttestation } from './proven-facts.ts';
 import { cacheFolder, secretFolder } from './user-folders.ts';

@@ -1,4 +1,4 @@
-import { SignetError } from '@signet/primitives/formats';
+import { SignetError } from '@signet/primitives/basics';
 import type { LockedPackage } from '../npm/lockfile/index.ts';
 import {
   concernsPackage,

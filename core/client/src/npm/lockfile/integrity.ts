@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
-import { equalBytes, fromBase64, SignetError, toBase64 } from '@signet/primitives/formats';
+import { equalBytes, fromBase64, SignetError, toBase64 } from '@signet/primitives/basics';
 
 const oneSha512 = /^sha512-[A-Za-z0-9+/]{86}==$/;
+/** Sixty-four bytes leave the last digit before the padding four bits that belong to no byte, which must be zero (RFC 4648 §3.5). */
+const canonical = /^sha512-[A-Za-z0-9+/]{85}[AQgw]==$/;
 
 /**
  * The sha512 digest of an integrity value (Subresource Integrity) that consists of exactly one sha512 hash.
@@ -20,6 +22,11 @@ export function parseIntegrity(integrity: string): Uint8Array {
     // The last digit before the padding may carry bits that belong to no byte.
     throw integrityError(integrity, cause);
   }
+}
+
+/** Whether {@link parseIntegrity} would take it. */
+export function isIntegrity(integrity: string): boolean {
+  return canonical.test(integrity);
 }
 
 /** The integrity value of bytes: `sha512-` and padded base64. */

@@ -1,4 +1,4 @@
-import { type ErrorCode, SignetError } from '@signet/primitives/formats';
+import { type ErrorCode, SignetError } from '@signet/primitives/basics';
 
 /** A JSON object from outside. Read its members with {@link own} only, so that no prototype answers for it. */
 export type JsonObject = Readonly<Record<string, unknown>>;

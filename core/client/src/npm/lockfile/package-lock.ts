@@ -1,6 +1,6 @@
-import { fromUtf8, SignetError } from '@signet/primitives/formats';
-import { parseIntegrity } from './integrity.ts';
-import { type JsonObject, JsonReader, own } from './json-value.ts';
+import { fromUtf8, SignetError } from '@signet/primitives/basics';
+import { isIntegrity, parseIntegrity } from './integrity.ts';
+import { isJsonObject, type JsonObject, JsonReader, own } from './json-value.ts';
 import { isExactVersion, isInstallableName } from './package-name.ts';
 
 /**
@@ -84,15 +84,22 @@ export function readPackageLock(content: string | Uint8Array): PackageLock {
   const packages: LockedPackage[] = [];
   for (const location of locations) {
     const installedName = nameOfLocation(location);
-    const entry = reader.object(own(entries, location), `packages[${JSON.stringify(location)}]`);
+    const entry = own(entries, location);
+    if (!isJsonObject(entry)) reader.fail(`packages[${JSON.stringify(location)}] must be an object`);
     if (installedName !== undefined) packages.push(lockedPackage(location, installedName, entry));
   }
   return { lockfileVersion, packages };
 }
 
+/** What nearly all locations look like: folders named node_modules with a package in each, in lower case. */
+const plainLocation =
+  /^(?:node_modules\/(?!node_modules(?:\/|$)|favicon\.ico(?:\/|$))(?:@[a-z0-9\-_][a-z0-9\-_.]*\/(?!node_modules(?:\/|$)|favicon\.ico(?:\/|$)))?[a-z0-9-][a-z0-9\-_.]{0,99}(?:\/(?=node_modules\/)|$))+$/;
+
 /** The name a location is imported by; undefined for the project and for folders outside of node_modules. */
 function nameOfLocation(location: string): string | undefined {
   if (location === '') return undefined;
+  if (plainLocation.test(location))
+    return location.slice(location.lastIndexOf('node_modules/') + 'node_modules/'.length);
   const segments = location.split('/');
   const outside = segments.findIndex((segment) => segment !== '..');
   for (const [index, segment] of segments.entries()) {
@@ -112,17 +119,32 @@ function nameOfLocation(location: string): string | undefined {
 }
 
 function lockedPackage(location: string, installedName: string, entry: JsonObject): LockedPackage {
+  // Thousands of entries are right, and a name for the place is needed for one that is not.
   const where = (member: string): string => `packages[${JSON.stringify(location)}].${member}`;
-  const name = reader.optionalString(own(entry, 'name'), where('name')) ?? installedName;
-  if (!isInstallableName(name)) reader.fail(`${where('name')} is not a package name`, { found: name.slice(0, 300) });
-  const version = reader.optionalString(own(entry, 'version'), where('version'));
-  const resolved = reader.optionalString(own(entry, 'resolved'), where('resolved'));
-  const integrity = lockedIntegrity(reader.optionalString(own(entry, 'integrity'), where('integrity')), location);
-  const flag = (member: string): boolean => isSet(own(entry, member), where(member));
+  const text = (member: string): string | undefined => {
+    const value = own(entry, member);
+    if (typeof value === 'string' || value === undefined) return value;
+    return reader.optionalString(value, where(member));
+  };
+  const flag = (member: string): boolean => {
+    const value = own(entry, member);
+    // npm follows any value that JavaScript calls true; only booleans are read alike by everybody.
+    return value === undefined || typeof value === 'boolean'
+      ? value === true
+      : reader.fail(`${where(member)} must be true or false`);
+  };
+  const name = text('name') ?? installedName;
+  if (name !== installedName && !isInstallableName(name)) {
+    reader.fail(`${where('name')} is not a package name`, { found: name.slice(0, 300) });
+  }
+  const version = text('version');
+  const resolved = text('resolved');
+  const integrity = lockedIntegrity(text('integrity'), location);
   const source = sourceOf({ link: flag('link'), inBundle: flag('inBundle') }, resolved, integrity);
   if (version === undefined ? source === 'registry' || source === 'bundled' : !isExactVersion(version)) {
     reader.fail(`${where('version')} must be an exact version`, { found: version?.slice(0, 300) ?? 'nothing' });
   }
+  const devOptional = flag('devOptional');
   return {
     location,
     name,
@@ -131,8 +153,8 @@ function lockedPackage(location: string, installedName: string, entry: JsonObjec
     source,
     ...(resolved === undefined ? {} : { resolved }),
     ...(integrity === undefined ? {} : { integrity }),
-    dev: flag('dev') || flag('devOptional'),
-    optional: flag('optional') || flag('devOptional'),
+    dev: flag('dev') || devOptional,
+    optional: flag('optional') || devOptional,
     // npm takes either spelling from a lockfile.
     hasShrinkwrap: flag('hasShrinkwrap') || flag('_hasShrinkwrap'),
     patched: own(entry, 'patched') !== undefined,
@@ -141,7 +163,8 @@ function lockedPackage(location: string, installedName: string, entry: JsonObjec
 
 /** One sha512, or undefined where there is nothing to bind evidence to. Several hashes are refused: see parseIntegrity. */
 function lockedIntegrity(integrity: string | undefined, location: string): string | undefined {
-  if (integrity === undefined || /^sha(?:1|256|384)-[A-Za-z0-9+/]+=*$/.test(integrity)) return undefined;
+  if (integrity === undefined || isIntegrity(integrity)) return integrity;
+  if (/^sha(?:1|256|384)-[A-Za-z0-9+/]+=*$/.test(integrity)) return undefined;
   try {
     parseIntegrity(integrity);
   } catch (cause) {
@@ -157,12 +180,6 @@ function lockedIntegrity(integrity: string | undefined, location: string): strin
     );
   }
   return integrity;
-}
-
-/** npm follows any value that JavaScript calls true; only booleans are read alike by everybody. */
-function isSet(value: unknown, where: string): boolean {
-  if (value === undefined || typeof value === 'boolean') return value === true;
-  return reader.fail(`${where} must be true or false`);
 }
 
 function sourceOf(

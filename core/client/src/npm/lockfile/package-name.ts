@@ -1,4 +1,4 @@
-import { SignetError } from '@signet/primitives/formats';
+import { SignetError } from '@signet/primitives/basics';
 
 /** npm's own limit (validate-npm-package-name). */
 const maxNameLength = 214;

@@ -1,4 +1,4 @@
-import { SignetError } from '@signet/primitives/formats';
+import { SignetError } from '@signet/primitives/basics';
 import { assertPackageVersion, isExactVersion, isInstallableName } from './package-name.ts';
 
 /** A package version named by a purl. */
