@@ -175,6 +175,8 @@ const byErrorCode: Readonly<Record<ErrorCode, number>> = {
   ERR_ENTRY_BUNDLE: exitCodes.internal,
   ERR_LOG_STORAGE: exitCodes.internal,
   ERR_LOG_INDEX: exitCodes.internal,
+  ERR_LOG_TYPE: exitCodes.usage,
+  ERR_LOG_PKI_UNAVAILABLE: exitCodes.internal,
   ERR_LOG_CLOSED: exitCodes.internal,
   ERR_LOG_FULL: exitCodes.internal,
   ERR_LOG_OVERLOADED: exitCodes.internal,

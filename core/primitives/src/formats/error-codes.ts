@@ -111,6 +111,8 @@ export const errorCodes = {
   ERR_LOG_READER: 'A private log is read without one of its read tokens.',
   ERR_LOG_CONFIG: 'The configuration of a log is malformed.',
   ERR_LOG_INDEX: 'The search index of a log is absent or cannot be built.',
+  ERR_LOG_TYPE: 'A log is given an entry type that it cannot use.',
+  ERR_LOG_PKI_UNAVAILABLE: 'The log lacks an optional package that it needs to check the keys of an entry.',
   ERR_CT_CHAIN: 'A submitted certificate chain is not one that the certificate log takes.',
   // The private instance and its registry plugin
   ERR_INSTANCE: 'The data directory of an instance is missing, unfinished or contradicts itself.',

@@ -33,6 +33,8 @@ export type SearchTerm =
   /** SHA-256 of the DER of SubjectPublicKeyInfo. */
   | { readonly kind: 'publicKey'; readonly fingerprint: Uint8Array }
   | { readonly kind: 'email' | 'subject' | 'issuer'; readonly text: string }
+  /** What a submitter has named. Versions are exact. */
+  | { readonly kind: 'purl'; readonly text: string }
   | { readonly kind: 'claim'; readonly name: IndexedClaim; readonly text: string };
 
 /** Bytes of a key in the index. */
@@ -54,6 +56,8 @@ function termText(term: SearchTerm): string {
       return `publicKey\0${toHex(term.fingerprint)}`;
     case 'claim':
       return `claim\0${term.name}\0${term.text}`;
+    case 'purl':
+      return `purl\0${term.text}`;
     default:
       return `${term.kind}\0${term.text.toLowerCase()}`;
   }
@@ -84,7 +88,11 @@ function verifiersOf(body: RekorBody): EntryVerifier[] {
 function verifierTerms({ kind, bytes }: EntryVerifier): SearchTerm[] {
   if (kind === 'publicKey') return [{ kind: 'publicKey', fingerprint: hash('sha256', bytes, 'buffer') }];
   const certificate = readable(() => Certificate.parse(bytes));
-  if (certificate === undefined) return [];
+  return certificate === undefined ? [] : certificateTerms(certificate);
+}
+
+/** What an entry with this certificate is found by. */
+export function certificateTerms(certificate: Certificate): SearchTerm[] {
   const terms: SearchTerm[] = [
     { kind: 'publicKey', fingerprint: hash('sha256', certificate.publicKey.spki, 'buffer') },
   ];
