@@ -118,7 +118,8 @@ export class VerdictCache {
       await rename(temporary, this.#path);
       this.#changed = false;
     } catch (cause) {
-      await rm(temporary, { force: true });
+      // What cannot be removed was not written.
+      await rm(temporary, { force: true }).catch(() => undefined);
       throw new SignetError('ERR_VERDICT_CACHE', `${this.#path} cannot be written`, { cause });
     }
   }
