@@ -8,9 +8,10 @@ import {
 } from '@signet/primitives/formats';
 import type { Signer } from '@signet/primitives/keys';
 import { checkpointSigner } from './checkpoint-signer.ts';
-import { type BatchLimits, LogEngine } from './engine/log-engine.ts';
+import { type BatchLimits, type BatchTimes, LogEngine } from './engine/log-engine.ts';
 import { EntryIndex, type SearchQuery } from './search/entry-index.ts';
 import type { FoundEntries } from './search/index-database.ts';
+import { PackageNames } from './search/package-names.ts';
 import { encodeTiledEntry, tiledFormat } from './tiled-format.ts';
 
 export interface TransparencyLogOptions {
@@ -58,13 +59,24 @@ export class TransparencyLog {
   readonly keyId: Uint8Array;
   readonly #engine: LogEngine;
   readonly #index: EntryIndex | undefined;
+  readonly #packages: PackageNames;
 
-  private constructor(options: TransparencyLogOptions, engine: LogEngine, index: EntryIndex | undefined) {
+  readonly #batchListeners: ((batch: BatchTimes) => void)[];
+
+  private constructor(
+    options: TransparencyLogOptions,
+    engine: LogEngine,
+    index: EntryIndex | undefined,
+    batchListeners: ((batch: BatchTimes) => void)[],
+  ) {
+    this.#batchListeners = batchListeners;
     this.origin = checkpointOrigin(options);
     this.publicKey = options.signer.publicKey;
     this.keyId = logKeyId(options.origin, options.signer.publicKey);
     this.#engine = engine;
     this.#index = index;
+    this.#packages = new PackageNames(options.directory);
+    index?.follow({ packagesEnd: this.#packages.end });
   }
 
   /** @internal See {@link openTransparencyLog}. */
@@ -73,17 +85,21 @@ export class TransparencyLog {
     checkOrigin(options.origin);
     const origin = checkpointOrigin(options);
     const index = options.search === false ? undefined : new EntryIndex(directory);
+    const batchListeners: ((batch: BatchTimes) => void)[] = [];
     const engine = await LogEngine.open({
       directory,
-      onPublish: (tree) => index?.follow(tree),
+      onPublish: ({ treeSize, endOffset }) => index?.follow({ treeSize, endOffset }),
       format: tiledFormat,
       identity: { origin, publicKey: signer.publicKey.spki },
       signCheckpoint: checkpointSigner(origin, signer, options.origin),
       ...(batch === undefined ? {} : { batch }),
       ...(forkGuardFile === undefined ? {} : { forkGuardFile }),
       ...(onFatal === undefined ? {} : { onFatal }),
+      onBatch: (times) => {
+        for (const listener of batchListeners) listener(times);
+      },
     });
-    return new TransparencyLog(options, engine, index);
+    return new TransparencyLog(options, engine, index, batchListeners);
   }
 
   /** Number of entries in the present checkpoint. */
@@ -104,17 +120,29 @@ export class TransparencyLog {
   /**
    * Logs an entry. When this resolves, the entry is on stable storage and below a signed checkpoint.
    *
-   * @throws ERR_LOG_ENTRY_SIZE, ERR_LOG_OVERLOADED, ERR_LOG_CLOSED, ERR_LOG_STORAGE
+   * @param packageUrls by which {@link TransparencyLog.search} finds it, beside what it says itself
+   * @throws ERR_LOG_ENTRY_SIZE, ERR_LOG_OVERLOADED, ERR_LOG_CLOSED, ERR_LOG_FROZEN, ERR_LOG_STORAGE
    */
-  async append(entry: Uint8Array): Promise<LoggedEntry> {
+  async append(entry: Uint8Array, packageUrls: readonly string[] = []): Promise<LoggedEntry> {
     const record = encodeTiledEntry(entry);
     const leafHash = hashLeaf(entry);
     const appended = await this.#engine.append({ key: leafHash, build: () => ({ record, leafHash }) });
     const index = BigInt(appended.index);
+    if (packageUrls.length > 0) await this.#name(appended.index, packageUrls);
     if (appended.duplicate) return { ...this.#prove(index, leafHash), duplicate: true };
     const { treeSize, rootHash, checkpoint } = appended.published;
     const hashes = this.#engine.inclusionProof(appended.index, treeSize);
     return { index, treeSize: BigInt(treeSize), rootHash, hashes, checkpoint, duplicate: false };
+  }
+
+  /** Has a listener told of the time that each batch takes. */
+  watchBatches(listener: (batch: BatchTimes) => void): void {
+    this.#batchListeners.push(listener);
+  }
+
+  /** Takes no more new entries, for ever. Resolves when the tree has its last size. @throws ERR_LOG_STORAGE */
+  freeze(): Promise<void> {
+    return this.#engine.freeze();
   }
 
   /** The latest signed checkpoint. */
@@ -195,6 +223,12 @@ export class TransparencyLog {
     const closed = this.#engine.close();
     await this.#index?.close();
     await closed;
+    this.#packages.close();
+  }
+
+  async #name(index: number, packageUrls: readonly string[]): Promise<void> {
+    await this.#packages.add(index, packageUrls);
+    this.#index?.follow({ packagesEnd: this.#packages.end });
   }
 
   /** Inclusion proof of what is on disk. Older tiles come from there, and a wrong proof must not leave the house. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -12,13 +12,15 @@ import {
   parseCheckpoint,
   parseSignedNote,
   parseTlogEntry,
+  SignetError,
   toPem,
   utf8,
   verifyInclusion,
 } from '@signet/primitives/formats';
 import { generateSigner } from '@signet/primitives/keys';
-import { openTransparencyLog, rekorV2Routes, type TransparencyLog } from '@signet/services/log';
+import { openTransparencyLog, reindexLog, rekorV2Routes, type TransparencyLog } from '@signet/services/log';
 import Fastify, { type FastifyInstance, type LightMyRequestResponse } from 'fastify';
+import { entryRequest } from './log-requests.ts';
 import { codeSigning, extension, makeAuthority, type TestAuthority } from './test-certificates.ts';
 
 const origin = 'log.example/-/signet/log';
@@ -144,9 +146,9 @@ describe('search in the log', () => {
       ],
     ] as const) {
       const all: number[] = [];
-      let from: number | null = 0;
+      let from: string | null | undefined;
       while (from !== null) {
-        const page: LightMyRequestResponse = await ask({ ...query, limit: 3, from });
+        const page: LightMyRequestResponse = await ask({ ...query, limit: 3, ...(from === undefined ? {} : { from }) });
         const { entries, next } = page.json();
         assert.ok(entries.length <= 3);
         all.push(...entries.map((entry: { logIndex: string }) => Number(entry.logIndex)));
@@ -167,6 +169,56 @@ describe('search in the log', () => {
     for (const name of ['index.db', 'index.db-wal', 'index.db-shm']) await rm(join(directory, name), { force: true });
     await open();
     assert.deepEqual(await found({ email: 'alice@example.com' }), [0, 1]);
+  });
+
+  it('finds by the package that the submitter has named, also after a crash and without the old index', async () => {
+    const purl = 'pkg:npm/%40acme/widgets@1.2.3';
+    const submit = async (message: string, name?: string): Promise<LightMyRequestResponse> =>
+      app.inject({
+        method: 'POST',
+        url: '/api/v2/log/entries',
+        headers: name === undefined ? {} : { 'signet-package-url': name },
+        payload: JSON.stringify(await entryRequest(message, generateSigner())),
+      });
+    assert.equal((await submit('a', `${purl}, pkg:npm/other@1`)).statusCode, 201);
+    assert.equal((await submit('b')).statusCode, 201);
+    assert.deepEqual(await found({ purl }), [0]);
+    assert.equal((await submit('c', purl)).statusCode, 201);
+    assert.deepEqual(await found({ purl }), [0, 2]);
+    assert.deepEqual(await found({ purl: 'pkg:npm/%40acme/widgets@1.2.4' }), []);
+    await close();
+    await rm(join(directory, 'index.db'));
+    await appendFile(join(directory, 'packages.txt'), '1 00000000 pkg:npm/wrong@1\n1 deadbeef pkg:npm/torn');
+    await open();
+    assert.deepEqual(await found({ purl }), [0, 2]);
+    assert.deepEqual(await found({ purl: 'pkg:npm/wrong@1' }), []);
+    assert.equal((await submit('d', 'pkg:npm/torn@1')).statusCode, 201);
+    assert.deepEqual(await found({ purl: 'pkg:npm/torn@1' }), [3]);
+  });
+
+  it('takes an entry with a name that is none for a mistake', async () => {
+    for (const name of ['widgets', 'pkg:npm/a b', 'pkg:npm/', Array(17).fill('pkg:npm/a@1').join(',')]) {
+      const payload = JSON.stringify(await entryRequest('a', generateSigner()));
+      const headers = { 'signet-package-url': name };
+      const answer = await app.inject({ method: 'POST', url: '/api/v2/log/entries', headers, payload });
+      assert.equal(answer.statusCode, 400);
+      assert.match(answer.json().message, /signet-package-url/);
+    }
+    assert.equal(log.size, 0n);
+  });
+
+  it('is built again from the entries when its operator asks', async () => {
+    await add('a', 'alice@example.com');
+    await log.append(utf8('no JSON'), ['pkg:npm/named@1']);
+    await assert.rejects(
+      reindexLog(directory),
+      (error) => error instanceof SignetError && error.code === 'ERR_LOG_LOCKED',
+    );
+    await close();
+    await writeFile(join(directory, 'index.db'), 'damaged');
+    assert.equal(await reindexLog(directory), 2);
+    await open();
+    assert.deepEqual(await found({ email: 'alice@example.com' }), [0]);
   });
 
   it('is not stopped by entries that it cannot read', async () => {
@@ -213,7 +265,8 @@ describe('search in the log', () => {
     'an unknown operator': { email: 'a', operator: 'xor' },
     'a limit of none': { email: 'a', limit: 0 },
     'a limit beyond the limit': { email: 'a', limit: 101 },
-    'a negative start': { email: 'a', from: -1 },
+    'a start that no answer has given': { email: 'a', from: '1-' },
+    'a start that is a number': { email: 'a', from: 0 },
     'a key of another format': { publicKey: { format: 'pgp', content: 'AAAA' } },
     'a key that is no PEM': { publicKey: { format: 'x509', content: 'AAAA' } },
     'a key without content': { publicKey: {} },

@@ -59,7 +59,7 @@ export function ctRoutes(log: CertificateLog, options: CtOptions = {}): FastifyP
       return sendImmutable(reply, certificate, 'application/pkix-cert');
     });
 
-    addTileRoutes(app, log, '', 'data');
+    addTileRoutes(app, { find: () => log, prefix: '', entries: 'data' });
 
     app.get('/healthz', async (_request, reply) =>
       log.healthy ? { status: 'SERVING' } : reply.code(503).send({ status: 'NOT_SERVING' }),

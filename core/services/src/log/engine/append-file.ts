@@ -119,6 +119,7 @@ export class AppendFile {
   }
 
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
     closeSync(this.#descriptor);
   }

@@ -59,6 +59,17 @@ export interface EngineOptions {
    * would only hide that. The default throws it as an uncaught exception, which ends the process.
    */
   readonly onFatal?: (error: unknown) => void;
+  /** Told of the time that each batch took. */
+  readonly onBatch?: (batch: BatchTimes) => void;
+}
+
+/** Where the time of a batch went, in milliseconds. */
+export interface BatchTimes {
+  readonly entries: number;
+  /** Places, hashes, root and writes to the page cache. */
+  readonly sequence: number;
+  /** Until signed and on stable storage. */
+  readonly sync: number;
 }
 
 interface Waiting {
@@ -89,6 +100,7 @@ export class LogEngine {
   #running: Promise<void> | undefined;
   #failure: SignetError | undefined;
   #closing: Promise<void> | undefined;
+  #frozen = false;
   #refreshWanted = false;
 
   private constructor(options: EngineOptions) {
@@ -157,7 +169,7 @@ export class LogEngine {
   /**
    * Appends an entry, or finds the one that is there. Resolves when the entry is durable and in a signed tree.
    *
-   * @throws ERR_LOG_OVERLOADED, ERR_LOG_CLOSED, ERR_LOG_FULL; ERR_LOG_STORAGE when the log has failed
+   * @throws ERR_LOG_OVERLOADED, ERR_LOG_CLOSED, ERR_LOG_FROZEN, ERR_LOG_FULL; ERR_LOG_STORAGE when the log has failed
    */
   append(candidate: Candidate): Promise<Appended> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
@@ -167,6 +179,11 @@ export class LogEngine {
     if (twin !== undefined) return twin.promise.then((appended) => ({ ...appended, duplicate: true }));
     const index = this.#duplicates.find(candidate.key);
     if (index !== undefined) return Promise.resolve({ index, duplicate: true, published: this.#published });
+    if (this.#frozen) {
+      return Promise.reject(
+        new SignetError('ERR_LOG_FROZEN', 'This log has been frozen, please switch to the latest log.'),
+      );
+    }
     if (this.#queue.length >= this.#limits.maximumWaiting) {
       return Promise.reject(
         new SignetError(
@@ -181,6 +198,16 @@ export class LogEngine {
     this.#waitingByKey.set(keyText, waiting);
     this.#running ??= this.#run();
     return promise;
+  }
+
+  /**
+   * Takes no more new entries. Resolves when what was taken is durable: from then on the tree never grows again. Entries that
+   * are there are still found.
+   */
+  async freeze(): Promise<void> {
+    this.#frozen = true;
+    await this.#running;
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** Signs the present tree again, for tree heads that say when they were signed. */
@@ -298,9 +325,13 @@ export class LogEngine {
   async #commit({ batch, records, time }: { batch: Waiting[]; records: NewRecord[]; time: number }): Promise<void> {
     if (records.length === 0) return;
     const firstIndex = this.#store.state.treeSize;
+    const started = performance.now();
     try {
       this.#store.append(records, time);
+      const written = performance.now();
       await this.#publish();
+      const entries = records.length;
+      this.#options.onBatch?.({ entries, sequence: written - started, sync: performance.now() - written });
     } catch (error) {
       for (const waiting of batch) waiting.reject(error);
       throw error;

@@ -1,5 +1,6 @@
 import { type ErrorCode, SignetError } from '@signet/primitives/formats';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { RateLimitError } from './rate-limits.ts';
 
 /** HTTP status and gRPC code of an error that a client can do something about. */
 const answers: Partial<Record<ErrorCode, readonly [status: number, grpc: number]>> = {
@@ -8,10 +9,14 @@ const answers: Partial<Record<ErrorCode, readonly [status: number, grpc: number]
   ERR_JSON: [400, 3],
   ERR_ENCODING: [400, 3],
   ERR_CT_CHAIN: [400, 3],
+  ERR_LOG_READER: [401, 16],
   ERR_LOG_RANGE: [404, 5],
   ERR_TILE_PATH: [404, 5],
+  // As upstream says that a log is frozen.
+  ERR_LOG_FROZEN: [405, 12],
   ERR_LOG_ENTRY_SIZE: [413, 3],
   ERR_INPUT_TOO_LARGE: [413, 3],
+  ERR_LOG_RATE: [429, 8],
   ERR_LOG_OVERLOADED: [503, 14],
   ERR_LOG_CLOSED: [503, 14],
   ERR_LOG_FULL: [503, 14],
@@ -33,7 +38,10 @@ export function handleError(
     const answer = answers[error.code];
     if (answer !== undefined) {
       const [status, code] = answer;
+      if (error instanceof RateLimitError) reply.header('retry-after', String(error.retryAfter));
       if (status === 503) reply.header('retry-after', '1');
+      if (status === 401) reply.header('www-authenticate', 'Bearer');
+      if (status === 405) reply.header('allow', 'GET, HEAD');
       return sendError(reply, status, code, error.message);
     }
   } else if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {

@@ -1,5 +1,5 @@
 import { parseTilePath, SignetError, type TileAddress } from '@signet/primitives/formats';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify';
 
 /** What a log has to be read by. Undefined is what the log does not have (yet). */
 export interface ReadableLog {
@@ -8,35 +8,47 @@ export interface ReadableLog {
   readEntryBundle(index: number, width?: number): Promise<Uint8Array | undefined>;
 }
 
-/**
- * Reads of c2sp.org/tlog-tiles and c2sp.org/static-ct-api below `prefix`.
- *
- * @param entries what entry bundles are called: `entries` in the one, `data` in the other
- */
-export function addTileRoutes(
-  app: FastifyInstance,
-  log: ReadableLog,
-  prefix: string,
-  entries: 'entries' | 'data',
-): void {
-  app.get(`${prefix}/checkpoint`, async (_request, reply) => {
+export interface TileRoutes {
+  /** The log that a request is about. */
+  readonly find: (request: FastifyRequest) => ReadableLog;
+  readonly prefix: string;
+  /** What entry bundles are called: `entries` in c2sp.org/tlog-tiles, `data` in c2sp.org/static-ct-api. */
+  readonly entries: 'entries' | 'data';
+  readonly schemas?: { readonly checkpoint: FastifySchema; readonly tile: FastifySchema };
+  /** Whether nobody but the reader may keep what is read. */
+  readonly private?: boolean;
+}
+
+/** Reads of c2sp.org/tlog-tiles and c2sp.org/static-ct-api below a prefix. */
+export function addTileRoutes(app: FastifyInstance, { find, prefix, entries, schemas, ...options }: TileRoutes): void {
+  const visibility = options.private === true ? 'private' : 'public';
+  app.get(`${prefix}/checkpoint`, routeSchema(schemas?.checkpoint), async (request, reply) => {
     // Mutable, so nobody may answer for the log (tlog-tiles, Checkpoints).
     reply.header('cache-control', 'no-cache').type('text/plain; charset=utf-8');
-    return log.checkpoint();
+    return find(request).checkpoint();
   });
 
-  app.get<{ Params: { '*': string } }>(`${prefix}/tile/*`, async (request, reply) => {
-    const path = request.params['*'];
+  app.get(`${prefix}/tile/*`, routeSchema(schemas?.tile), async (request, reply) => {
+    const { '*': path = '' } = request.params as { '*'?: string };
     const tile = parseTilePath(path);
-    const bytes = await readTile(log, tile, entries);
+    const bytes = await readTile(find(request), tile, entries);
     if (bytes === undefined) throw new SignetError('ERR_TILE_PATH', `this log has no tile/${path} (yet)`);
-    return sendImmutable(reply, bytes, 'application/octet-stream');
+    return sendImmutable(reply, bytes, 'application/octet-stream', visibility);
   });
 }
 
+function routeSchema(schema: FastifySchema | undefined): { schema?: FastifySchema } {
+  return schema === undefined ? {} : { schema };
+}
+
 /** Sends what never changes under its address. */
-export function sendImmutable(reply: FastifyReply, bytes: Uint8Array, type: string): FastifyReply {
-  return reply.header('cache-control', 'public, max-age=31536000, immutable').type(type).send(bytes);
+export function sendImmutable(
+  reply: FastifyReply,
+  bytes: Uint8Array,
+  type: string,
+  visibility: 'public' | 'private' = 'public',
+): FastifyReply {
+  return reply.header('cache-control', `${visibility}, max-age=31536000, immutable`).type(type).send(bytes);
 }
 
 function readTile(

@@ -3,6 +3,8 @@ import {
   Certificate,
   type EntrySignature,
   encodeRekorBody,
+  fulcioClaims,
+  fulcioIssuer,
   type KeyDetails,
   keyDetailsHash,
   type PublicKeyInfo,
@@ -10,7 +12,9 @@ import {
   parsePublicKeyInfo,
   preAuthenticationEncoding,
   SignetError,
+  toHex,
 } from '@signet/primitives/formats';
+import type { EntrySigner } from '../http/rate-limits.ts';
 import { ProtoMessage, requestError } from './proto-message.ts';
 
 /** A request whose signature has been verified, as it goes into the log. */
@@ -19,6 +23,15 @@ export interface VerifiedEntry {
   readonly version: '0.0.2';
   /** The entry's bytes: JSON in canonical form. */
   readonly canonicalizedBody: Uint8Array;
+  /** Only when asked for. */
+  readonly signers: readonly EntrySigner[];
+}
+
+export interface CreateEntryOptions {
+  /** Whether `dsseRequestV002` is taken. */
+  readonly dsse: boolean;
+  /** Whether to say who has signed. */
+  readonly signers?: boolean;
 }
 
 /** Rekor v2's algorithms for entries, with their numbers in Sigstore's enum PublicKeyDetails. */
@@ -38,6 +51,7 @@ const maximumSignatures = 16;
 interface KnownVerifier {
   readonly verifier: Required<EntrySignature['verifier']>;
   readonly publicKey: PublicKeyInfo;
+  readonly certificate: Certificate | undefined;
 }
 
 /**
@@ -47,22 +61,22 @@ interface KnownVerifier {
  * @param body JSON as it came
  * @throws ERR_LOG_REQUEST, ERR_JSON, ERR_LOG_SIGNATURE
  */
-export function verifyCreateEntryRequest(body: Uint8Array, options: { readonly dsse: boolean }): VerifiedEntry {
+export function verifyCreateEntryRequest(body: Uint8Array, options: CreateEntryOptions): VerifiedEntry {
   const request = new ProtoMessage(parseJson(body, 'the request'), 'the request', [
     'hashedRekordRequestV002',
     'dsseRequestV002',
   ]);
   const kind = request.oneOf(['hashedRekordRequestV002', 'dsseRequestV002']);
   if (kind === 'hashedRekordRequestV002') {
-    return hashedRekord(request.message(kind, ['digest', 'signature']));
+    return hashedRekord(request.message(kind, ['digest', 'signature']), options);
   }
   if (!options.dsse) {
     throw requestError('this log takes no dsse entries; submit hashedrekord with the digest of the envelope (PAE)');
   }
-  return dsse(request.message(kind, ['envelope', 'verifiers']));
+  return dsse(request.message(kind, ['envelope', 'verifiers']), options);
 }
 
-function hashedRekord(request: ProtoMessage): VerifiedEntry {
+function hashedRekord(request: ProtoMessage, options: CreateEntryOptions): VerifiedEntry {
   const value = request.bytes('digest');
   const signatureMessage = request.message('signature', ['content', 'verifier']);
   const signature = signatureMessage.bytes('content');
@@ -80,6 +94,7 @@ function hashedRekord(request: ProtoMessage): VerifiedEntry {
   return {
     kind: 'hashedrekord',
     version: '0.0.2',
+    signers: options.signers === true ? [signerOf(known)] : [],
     canonicalizedBody: encodeRekorBody({
       kind: 'hashedrekord',
       version: '0.0.2',
@@ -90,7 +105,7 @@ function hashedRekord(request: ProtoMessage): VerifiedEntry {
 }
 
 /** The older form for envelopes, which @sigstore/sign sends. Every signature needs a verifier and every verifier one. */
-function dsse(request: ProtoMessage): VerifiedEntry {
+function dsse(request: ProtoMessage, options: CreateEntryOptions): VerifiedEntry {
   const envelope = request.message('envelope', ['payload', 'payloadType', 'signatures']);
   const payload = envelope.optionalBytes('payload');
   const message = preAuthenticationEncoding(envelope.text('payloadType'), payload);
@@ -112,6 +127,7 @@ function dsse(request: ProtoMessage): VerifiedEntry {
   return {
     kind: 'dsse',
     version: '0.0.2',
+    signers: options.signers === true ? verifiers.map(signerOf) : [],
     canonicalizedBody: encodeRekorBody({
       kind: 'dsse',
       version: '0.0.2',
@@ -127,10 +143,23 @@ function readVerifier(message: ProtoMessage): KnownVerifier {
   const field = message.oneOf(['publicKey', 'x509Certificate']);
   const bytes = message.message(field, ['rawBytes']).bytes('rawBytes');
   const isCertificate = field === 'x509Certificate';
+  const certificate = isCertificate ? checked(() => Certificate.parse(bytes)) : undefined;
   return {
     verifier: { kind: isCertificate ? 'certificate' : 'publicKey', bytes, keyDetails },
-    publicKey: checked(() => (isCertificate ? Certificate.parse(bytes).publicKey : parsePublicKeyInfo(bytes))),
+    publicKey: checked(() => certificate?.publicKey ?? parsePublicKeyInfo(bytes)),
+    certificate,
   };
+}
+
+/** By the first name in a certificate, or by the key. Nobody vouches for either here: limits are no judgement. */
+function signerOf({ certificate, publicKey }: KnownVerifier): EntrySigner {
+  if (certificate === undefined) return { identity: `key ${toHex(digest('sha256', publicKey.spki))}` };
+  return checked(() => {
+    const issuer = fulcioIssuer(fulcioClaims(certificate));
+    const [name] = certificate.subjectAlternativeNames;
+    const identity = name?.value ?? `certificate ${toHex(digest('sha256', certificate.bytes))}`;
+    return issuer === undefined ? { identity } : { issuer, identity };
+  });
 }
 
 function entryHash(keyDetails: KeyDetails): 'sha256' | 'sha384' | 'sha512' {

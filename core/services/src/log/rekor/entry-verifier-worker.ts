@@ -3,16 +3,17 @@ import { SignetError } from '@signet/primitives/formats';
 import { verifyCreateEntryRequest } from './create-entry.ts';
 import type { VerificationAnswer, VerificationTask } from './entry-verifier.ts';
 
-parentPort?.on('message', ({ id, bodies, dsse }: VerificationTask) => {
+parentPort?.on('message', ({ id, bodies, options }: VerificationTask) => {
+  const started = performance.now();
   const results = bodies.map((body) => {
     try {
-      return verifyCreateEntryRequest(body, { dsse });
+      return verifyCreateEntryRequest(body, options);
     } catch (error) {
       // Classes don't survive the way between threads; code and message do.
       const message = error instanceof Error ? error.message : String(error);
       return { code: error instanceof SignetError ? error.code : undefined, message };
     }
   });
-  const answer: VerificationAnswer = { id, results };
+  const answer: VerificationAnswer = { id, results, milliseconds: performance.now() - started };
   parentPort?.postMessage(answer);
 });

@@ -1,27 +1,30 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, SignetError } from '@signet/primitives/formats';
-import { type VerifiedEntry, verifyCreateEntryRequest } from './create-entry.ts';
+import { type CreateEntryOptions, type VerifiedEntry, verifyCreateEntryRequest } from './create-entry.ts';
 
 /** What goes to a worker: bodies of requests. */
 export interface VerificationTask {
   readonly id: number;
   readonly bodies: readonly Uint8Array[];
-  readonly dsse: boolean;
+  readonly options: CreateEntryOptions;
 }
 
 /** What comes back, in the same order. */
 export interface VerificationAnswer {
   readonly id: number;
   readonly results: readonly (VerifiedEntry | { readonly code: ErrorCode | undefined; readonly message: string })[];
+  /** What verifying took. */
+  readonly milliseconds: number;
 }
 
-export interface EntryVerifierOptions {
-  readonly dsse: boolean;
+export interface EntryVerifierOptions extends CreateEntryOptions {
   /** Most threads; 0 verifies where it is asked. */
   readonly workers?: number;
   /** Most requests at a time; default 4,096. */
   readonly maximumWaiting?: number;
+  /** Told how long verifying took. */
+  readonly onVerified?: (entries: number, milliseconds: number) => void;
 }
 
 interface Pending {
@@ -45,7 +48,8 @@ const requestsInline = 2;
  * logging an entry costs: under load that moves to worker threads, which start when they are first needed.
  */
 export class EntryVerifier {
-  readonly #dsse: boolean;
+  readonly #options: CreateEntryOptions;
+  readonly #onVerified: (entries: number, milliseconds: number) => void;
   readonly #maximumWorkers: number;
   readonly #maximumWaiting: number;
   readonly #helpers: Helper[] = [];
@@ -56,9 +60,15 @@ export class EntryVerifier {
   #closed = false;
 
   constructor(options: EntryVerifierOptions) {
-    this.#dsse = options.dsse;
+    this.#options = { dsse: options.dsse, signers: options.signers ?? false };
+    this.#onVerified = options.onVerified ?? (() => undefined);
     this.#maximumWorkers = options.workers ?? availableParallelism();
     this.#maximumWaiting = options.maximumWaiting ?? 4096;
+  }
+
+  /** Requests that are being verified or wait for it. */
+  get waiting(): number {
+    return this.#waiting;
   }
 
   /** @throws what {@link verifyCreateEntryRequest} throws; ERR_LOG_OVERLOADED */
@@ -111,11 +121,13 @@ export class EntryVerifier {
   }
 
   #verifyHere({ body, resolve, reject }: Pending): void {
+    const started = performance.now();
     try {
-      resolve(verifyCreateEntryRequest(body, { dsse: this.#dsse }));
+      resolve(verifyCreateEntryRequest(body, this.#options));
     } catch (error) {
       reject(error);
     }
+    this.#onVerified(1, performance.now() - started);
   }
 
   #send(pending: readonly Pending[]): void {
@@ -124,7 +136,7 @@ export class EntryVerifier {
     helper.tasks.set(id, pending);
     // A Buffer may be a part of a larger piece of memory, all of which would be sent.
     const bodies = pending.map(({ body }) => new Uint8Array(body));
-    const task: VerificationTask = { id, bodies, dsse: this.#dsse };
+    const task: VerificationTask = { id, bodies, options: this.#options };
     helper.worker.postMessage(
       task,
       bodies.map(({ buffer }) => buffer),
@@ -148,8 +160,9 @@ export class EntryVerifier {
     const worker = new Worker(new URL(`./entry-verifier-worker.${extension}`, import.meta.url));
     const helper: Helper = { worker, tasks: new Map() };
     this.#helpers.push(helper);
-    worker.on('message', ({ id, results }: VerificationAnswer) => {
+    worker.on('message', ({ id, results, milliseconds }: VerificationAnswer) => {
       const pending = helper.tasks.get(id) ?? [];
+      this.#onVerified(pending.length, milliseconds);
       helper.tasks.delete(id);
       if (helper.tasks.size === 0) worker.unref();
       for (const [i, { resolve, reject }] of pending.entries()) {

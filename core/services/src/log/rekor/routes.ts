@@ -1,10 +1,18 @@
-import { parseRekorBody, SignetError, tlogEntryToJson } from '@signet/primitives/formats';
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
+import { parseRekorBody, SignetError, tlogEntryToJson, toBase64 } from '@signet/primitives/formats';
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { handleError, handleNotFound, sendError } from '../http/errors.ts';
+import { serveOpenApi } from '../http/openapi.ts';
+import { RateLimiter, type RateLimits } from '../http/rate-limits.ts';
+import { ReadAccess } from '../http/read-access.ts';
 import { addTileRoutes } from '../http/tile-routes.ts';
-import type { LoggedEntry, TransparencyLog } from '../transparency-log.ts';
+import type { LogShard, LogShards } from '../log-shards.ts';
+import { maximumEntrySize } from '../tiled-format.ts';
+import { type LoggedEntry, TransparencyLog } from '../transparency-log.ts';
 import { EntryVerifier } from './entry-verifier.ts';
-import { readSearchRequest } from './search-request.ts';
+import { LogMetrics } from './log-metrics.ts';
+import { operations } from './schemas.ts';
+import { readPackageUrls, readSearchRequest } from './search-request.ts';
+import { searchShards } from './search-shards.ts';
 
 export interface RekorV2Options {
   /** Largest request in bytes; default 4 MiB, as upstream. */
@@ -15,72 +23,250 @@ export interface RekorV2Options {
   readonly workers?: number;
   /** Requests that may be in verification at a time before 503; default 4,096. */
   readonly maximumWaiting?: number;
+  /** How fast the log may be used; unlimited by default. Addresses are Fastify's `request.ip`: behind a proxy set `trustProxy`. */
+  readonly limits?: RateLimits;
+  /** Who has one of these may read the log; by default everybody may. Writing needs none: a signature is asked for anyway. */
+  readonly readTokens?: readonly string[];
 }
 
-const proofIndex = /^(0|[1-9][0-9]{0,14})$/;
+type Shards = Pick<LogShards<TransparencyLog>, 'all' | 'get'>;
+
+const decimal = /^(0|[1-9][0-9]{0,14})$/;
 
 /**
  * Rekor's v2 API over a log (rekor-tiles, rekor_service.proto), with paths relative to the log's base URL. Reads are
  * below `/api/v2` and directly below the base, since clients look in both places.
+ *
+ * A log with shards has the first at its base URL, as if there were no others, and each later one below its number: `/2`,
+ * `/3`. Search goes over all of them.
+ *
+ * @throws ERR_LOG_CONFIG for options that make no sense
  */
-export function rekorV2Routes(log: TransparencyLog, options: RekorV2Options = {}): FastifyPluginAsync {
-  const bodyLimit = options.maximumRequestSize ?? 4 << 20;
-  const dsse = options.dsse ?? true;
+export function rekorV2Routes(
+  log: TransparencyLog | LogShards<TransparencyLog>,
+  options: RekorV2Options = {},
+): FastifyPluginAsync {
+  const api = new RekorV2Api(log instanceof TransparencyLog ? onlyShard(log) : log, options);
+  return async (app) => api.register(app);
+}
 
-  return async (app) => {
+function onlyShard(log: TransparencyLog): Shards {
+  const shard = { number: 1, directory: '', openedAt: new Date(), frozenAt: undefined, log };
+  return { all: [shard], get: (number) => (number === 1 ? shard : undefined) };
+}
+
+class RekorV2Api {
+  readonly #shards: Shards;
+  readonly #options: RekorV2Options;
+  readonly #bodyLimit: number;
+  readonly #limiter: RateLimiter;
+  readonly #access: ReadAccess;
+  readonly #verifier: EntryVerifier;
+  readonly #metrics: LogMetrics;
+  readonly #watched = new WeakSet<TransparencyLog>();
+
+  constructor(shards: Shards, options: RekorV2Options) {
     const { workers, maximumWaiting } = options;
-    const verifier = new EntryVerifier({
-      dsse,
+    this.#shards = shards;
+    this.#options = options;
+    this.#bodyLimit = options.maximumRequestSize ?? 4 << 20;
+    this.#limiter = new RateLimiter(options.limits ?? {});
+    this.#access = new ReadAccess(options.readTokens);
+    this.#verifier = new EntryVerifier({
+      dsse: options.dsse ?? true,
+      signers: this.#limiter.asksForSigners,
+      onVerified: (entries, milliseconds) => this.#metrics.countStage('verify', entries, milliseconds),
       ...(workers === undefined ? {} : { workers }),
       ...(maximumWaiting === undefined ? {} : { maximumWaiting }),
     });
-    app.addHook('onClose', () => verifier.close());
+    this.#metrics = new LogMetrics(
+      () => shards.all.map((shard) => shard.log),
+      () => this.#verifier.waiting,
+    );
+  }
+
+  register(app: FastifyInstance): void {
+    app.addHook('onClose', () => this.#verifier.close());
     // The gateway reads JSON whatever the type says, and strictly: JSON.parse alone would hide a repeated key.
     app.removeAllContentTypeParsers();
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-    app.setErrorHandler(handleError);
+    app.setErrorHandler((error: Parameters<typeof handleError>[0], request, reply) => {
+      this.#metrics.countRefused(error instanceof SignetError ? error.code : String(error.statusCode ?? 500));
+      return handleError(error, request, reply);
+    });
     app.setNotFoundHandler(handleNotFound);
     app.addHook('onRequest', async (request, reply) => {
       // Whoever may read a log may read it from a web page.
-      if (request.method === 'GET' || request.method === 'HEAD') reply.header('access-control-allow-origin', '*');
+      if (request.method !== 'POST') reply.header('access-control-allow-origin', '*');
     });
-
-    app.post('/api/v2/log/entries', { bodyLimit }, async (request, reply) => {
-      const { kind, version, canonicalizedBody } = await verifier.verify(requestBody(request));
-      const logged = await log.append(canonicalizedBody);
-      return reply.code(201).send(entryToJson(log, logged, { kind, version, canonicalizedBody }));
+    app.options('/*', async (_request, reply) => {
+      // What a browser asks before it sends a read token, or a query in JSON.
+      reply.header('access-control-allow-methods', 'GET, HEAD, POST').header('access-control-max-age', '86400');
+      return reply.header('access-control-allow-headers', 'authorization, content-type').code(204).send();
     });
-
-    app.post('/api/v2/index/retrieve', { bodyLimit: 64 << 10 }, async (request, reply) => {
-      const found = await log.search(readSearchRequest(requestBody(request)));
-      const entries = await Promise.all(found.entries.map((index) => findEntry(log, index)));
-      reply.header('cache-control', 'no-cache');
-      // `next` is `from` of the query for the rest.
-      return { format: 1, entries, next: found.next ?? null };
+    serveOpenApi(app, '', {
+      title: 'Transparency log',
+      description: "Rekor's v2 API with search, by Signet.",
     });
+    for (const prefix of ['', '/:shard(^[1-9][0-9]{0,3}$)']) this.#addShardRoutes(app, prefix);
+    this.#addLogRoutes(app);
+  }
 
-    addTileRoutes(app, log, '', 'entries');
-    addTileRoutes(app, log, '/api/v2', 'entries');
+  #addShardRoutes(app: FastifyInstance, prefix: string): void {
+    const schema = operations;
+    const bodyLimit = this.#bodyLimit;
+    const onRequest = this.#reading;
+    // Before the body is read, which is what a flood would cost.
+    const limited = async (request: FastifyRequest): Promise<void> => this.#limiter.takeRequest('address', request.ip);
 
-    app.get<{ Params: { index: string } }>('/api/v2/proof/:index', async (request, reply) => {
-      const { index } = request.params;
-      if (!proofIndex.test(index)) return sendError(reply, 400, 3, 'the index of an entry is a plain decimal number');
-      reply.header('cache-control', 'no-cache').type('text/plain; charset=utf-8');
-      return log.proofText(BigInt(index));
-    });
-
-    app.get('/healthz', async (_request, reply) =>
-      log.healthy ? { status: 'SERVING' } : reply.code(503).send({ status: 'NOT_SERVING' }),
+    app.post(
+      `${prefix}/api/v2/log/entries`,
+      { bodyLimit, schema: schema.createEntry, onRequest: limited },
+      async (request, reply) => {
+        const { log } = this.#shard(request);
+        const packages = readPackageUrls(request.headers['signet-package-url']);
+        const { kind, version, canonicalizedBody, signers } = await this.#verifier.verify(requestBody(request));
+        this.#limiter.takeEntry(signers);
+        this.#watch(log);
+        const logged = await log.append(canonicalizedBody, packages);
+        this.#metrics.countEntry(logged.duplicate ? 'duplicate' : 'new');
+        const started = performance.now();
+        const text = JSON.stringify(entryToJson(log, logged, { kind, version, canonicalizedBody }));
+        this.#metrics.countStage('answer', 1, performance.now() - started);
+        return reply.code(201).type('application/json; charset=utf-8').send(text);
+      },
     );
+
+    app.get(`${prefix}/api/v2/log/entries/:index`, { schema: schema.getEntry, onRequest }, async (request, reply) => {
+      const index = indexOf(request);
+      if (index === undefined) return sendError(reply, 400, 3, 'the index of an entry is a plain decimal number');
+      reply.header('cache-control', 'no-cache');
+      return findEntry(this.#shard(request).log, index);
+    });
+
+    app.get(`${prefix}/api/v2/proof/:index`, { schema: schema.getProof, onRequest }, async (request, reply) => {
+      const index = indexOf(request);
+      if (index === undefined) return sendError(reply, 400, 3, 'the index of an entry is a plain decimal number');
+      reply.header('cache-control', 'no-cache').type('text/plain; charset=utf-8');
+      return this.#shard(request).log.proofText(index);
+    });
+
+    app.get(
+      `${prefix}/api/v2/consistency/:oldSize/:newSize`,
+      { schema: schema.getConsistency, onRequest },
+      async (request, reply) => {
+        const { oldSize = '', newSize = '' } = request.params as Record<string, string>;
+        if (!decimal.test(oldSize) || !decimal.test(newSize)) {
+          return sendError(reply, 400, 3, 'sizes of a log are plain decimal numbers');
+        }
+        const { log } = this.#shard(request);
+        const [older, newer] = [BigInt(oldSize), BigInt(newSize)];
+        return {
+          oldSize,
+          newSize,
+          oldRootHash: toBase64(log.rootAt(older)),
+          newRootHash: toBase64(log.rootAt(newer)),
+          hashes: log.consistencyProof(older, newer).map(toBase64),
+        };
+      },
+    );
+
+    const find = (request: FastifyRequest): TransparencyLog => this.#shard(request).log;
+    const { checkpoint, tile } = schema;
+    const tiles = { find, entries: 'entries', schemas: { checkpoint, tile }, private: !this.#access.public } as const;
+    for (const below of ['', '/api/v2']) {
+      app.register(async (reads) => {
+        reads.addHook('onRequest', onRequest);
+        addTileRoutes(reads, { ...tiles, prefix: `${prefix}${below}` });
+      });
+    }
+  }
+
+  #addLogRoutes(app: FastifyInstance): void {
+    const onRequest = this.#reading;
+    app.post(
+      '/api/v2/index/retrieve',
+      { bodyLimit: 64 << 10, schema: operations.search, onRequest },
+      async (request, reply) => {
+        reply.header('access-control-allow-origin', '*').header('cache-control', 'no-cache');
+        this.#limiter.takeRequest('search', request.ip);
+        const { found, next } = await searchShards(this.#shards.all, readSearchRequest(requestBody(request)));
+        this.#metrics.countSearch();
+        const entries = await Promise.all(found.map(({ shard, index }) => findEntry(shard.log, BigInt(index))));
+        return { format: 1, entries, next: next ?? null };
+      },
+    );
+
+    app.get('/api/v2/log', { schema: operations.describeLog, onRequest }, async (_request, reply) => {
+      reply.header('cache-control', 'no-cache');
+      return {
+        format: 1,
+        readers: this.#access.public ? 'public' : 'token',
+        shards: this.#shards.all.map(describeShard),
+        limits: { entryBytes: maximumEntrySize, requestBytes: this.#bodyLimit, ...rates(this.#options.limits) },
+      };
+    });
+
+    app.get('/healthz', { schema: operations.health, logLevel: 'warn' }, async (_request, reply) => {
+      const healthy = this.#shards.all.every(({ log }) => log.healthy);
+      return healthy ? { status: 'SERVING' } : reply.code(503).send({ status: 'NOT_SERVING' });
+    });
+
+    app.get('/metrics', { schema: operations.metrics, onRequest, logLevel: 'warn' }, async (_request, reply) =>
+      reply.type('text/plain; version=0.0.4; charset=utf-8').send(this.#metrics.toText()),
+    );
+  }
+
+  readonly #reading = async (request: FastifyRequest): Promise<void> => {
+    this.#access.check(request.headers.authorization);
   };
+
+  /** The shard that a path names by its number; without one it is the first. */
+  #shard(request: FastifyRequest): LogShard<TransparencyLog> {
+    const { shard: number = '1' } = request.params as { shard?: string };
+    const shard = this.#shards.get(Number(number));
+    if (shard === undefined) throw new SignetError('ERR_LOG_RANGE', `the log has no shard ${number}`);
+    return shard;
+  }
+
+  #watch(log: TransparencyLog): void {
+    if (this.#watched.has(log)) return;
+    this.#watched.add(log);
+    log.watchBatches(({ entries, sequence, sync }) => {
+      this.#metrics.countStage('sequence', entries, sequence);
+      this.#metrics.countStage('sync', entries, sync);
+    });
+  }
 }
 
 function requestBody(request: FastifyRequest): Uint8Array {
   return Buffer.isBuffer(request.body) ? request.body : new Uint8Array();
 }
 
-async function findEntry(log: TransparencyLog, index: number): Promise<Record<string, unknown>> {
-  const entry = await log.find(BigInt(index));
+function indexOf(request: FastifyRequest): bigint | undefined {
+  const { index = '' } = request.params as { index?: string };
+  return decimal.test(index) ? BigInt(index) : undefined;
+}
+
+function describeShard({ number, openedAt, frozenAt, log }: LogShard<TransparencyLog>): object {
+  return {
+    number,
+    path: number === 1 ? '' : `/${number}`,
+    origin: log.origin,
+    publicKey: toBase64(log.publicKey.spki),
+    keyId: toBase64(log.keyId),
+    treeSize: String(log.size),
+    openedAt: openedAt.toISOString(),
+    ...(frozenAt === undefined ? {} : { frozenAt: frozenAt.toISOString() }),
+  };
+}
+
+function rates(limits: RateLimits = {}): object {
+  return Object.keys(limits).length === 0 ? {} : { rates: limits };
+}
+
+async function findEntry(log: TransparencyLog, index: bigint): Promise<Record<string, unknown>> {
+  const entry = await log.find(index);
   if (entry === undefined) throw new SignetError('ERR_LOG_RANGE', `the log has no entry ${index}`);
   const { kind, version } = parseRekorBody(entry.body);
   return entryToJson(log, entry, { kind, version, canonicalizedBody: entry.body });

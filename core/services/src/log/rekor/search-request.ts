@@ -8,23 +8,25 @@ import {
   parsePem,
   SignetError,
 } from '@signet/primitives/formats';
-import type { SearchQuery } from '../search/entry-index.ts';
 import { indexedClaims, type SearchTerm } from '../search/search-keys.ts';
 import { requestError } from './proto-message.ts';
+import type { ShardedQuery } from './search-shards.ts';
 
 const algorithmsByDigits: Readonly<Record<number, string>> = { 40: 'sha1', 64: 'sha256', 96: 'sha384', 128: 'sha512' };
-const textFields = ['email', 'subject', 'issuer'] as const;
+const textFields = ['email', 'subject', 'issuer', 'purl'] as const;
 const fields = new Set(['hash', 'publicKey', 'operator', 'claims', 'limit', 'from', ...textFields]);
+const packageUrl = /^pkg:[a-z0-9.+-]+\/[\x21-\x2b\x2d-\x7e]{1,1000}$/;
+const maximumPackageUrls = 16;
 const maximumText = 16_384;
 const maximumLimit = 100;
 
 /**
  * Reads a search: the query of Rekor v1's `POST /api/v1/index/retrieve` (email, subject, hash, publicKey, operator), and
- * beyond it `issuer`, `claims` by Fulcio's names, and `limit` and `from` to go through the results.
+ * beyond it `issuer`, `purl`, `claims` by Fulcio's names, and `limit` and `from` to go through the results.
  *
  * @throws ERR_LOG_REQUEST, ERR_JSON
  */
-export function readSearchRequest(body: Uint8Array): SearchQuery {
+export function readSearchRequest(body: Uint8Array): ShardedQuery {
   const value = parseJson(body, 'the request', { maxLength: 64 << 10 });
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw requestError('it is not an object');
   for (const key of Object.keys(value)) {
@@ -42,7 +44,7 @@ export function readSearchRequest(body: Uint8Array): SearchQuery {
   if (query.publicKey !== undefined) terms.push(publicKeyTerm(query.publicKey));
   if (query.claims !== undefined) terms.push(...claimTerms(query.claims));
   if (terms.length === 0)
-    throw requestError('it looks for nothing; give hash, publicKey, email, subject, issuer or claims');
+    throw requestError('it looks for nothing; give hash, publicKey, email, subject, issuer, purl or claims');
   // Rekor's default.
   const operator = query.operator ?? 'or';
   if (operator !== 'and' && operator !== 'or') throw requestError('operator is neither "and" nor "or"');
@@ -50,8 +52,22 @@ export function readSearchRequest(body: Uint8Array): SearchQuery {
     terms,
     operator,
     limit: count(query.limit ?? maximumLimit, 'limit', 1, maximumLimit),
-    from: count(query.from ?? 0, 'from', 0, Number.MAX_SAFE_INTEGER),
+    from: query.from === undefined ? undefined : text(query.from, 'from'),
   };
+}
+
+/**
+ * Package URLs of the header `signet-package-url`, separated by commas (which stand in a URL as %2C).
+ *
+ * @throws ERR_LOG_REQUEST
+ */
+export function readPackageUrls(header: string | readonly string[] | undefined): string[] {
+  if (header === undefined) return [];
+  const urls = [header].flat().flatMap((value) => value.split(',').map((url) => url.trim()));
+  if (urls.length > maximumPackageUrls || !urls.every((url) => packageUrl.test(url))) {
+    throw requestError(`signet-package-url is not 1 to ${maximumPackageUrls} package URLs, separated by commas`);
+  }
+  return [...new Set(urls)];
 }
 
 /** `sha256:<hex>`, or hexadecimal digits whose number tells the algorithm. */

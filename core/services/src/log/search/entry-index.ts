@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { SignetError } from '@signet/primitives/formats';
 import { type FoundEntries, IndexDatabase } from './index-database.ts';
 import type { IndexWorkerData } from './index-worker.ts';
+import { packageNamesFile } from './package-names.ts';
 import { type SearchTerm, searchKey } from './search-keys.ts';
 
 // Entries are indexed together, since a transaction costs as much as several of them. A search does not wait for it.
@@ -24,6 +25,11 @@ export interface FollowedTree {
   readonly endOffset: number;
 }
 
+/** A tree, and the length of the file of package names. */
+export interface IndexTarget extends FollowedTree {
+  readonly packagesEnd: number;
+}
+
 /**
  * The search index of a log, built by a thread of its own that follows behind the entries: writing never waits for it. A
  * search waits until it has caught up with what was acknowledged before, so that nothing acknowledged is ever missed.
@@ -32,21 +38,25 @@ export class EntryIndex {
   readonly #files: IndexWorkerData;
   #worker: Worker | undefined;
   #reader: IndexDatabase | undefined;
-  #target: FollowedTree = { treeSize: 0, endOffset: 0 };
-  #indexed = 0;
+  #target: IndexTarget = { treeSize: 0, endOffset: 0, packagesEnd: 0 };
+  #indexed: Omit<IndexTarget, 'endOffset'> = { treeSize: 0, packagesEnd: 0 };
   #working = false;
   #timer: NodeJS.Timeout | undefined;
   #failure: unknown;
-  readonly #waiting = new Set<{ treeSize: number; resolve: () => void; reject: (error: unknown) => void }>();
+  readonly #waiting = new Set<{ target: IndexTarget; resolve: () => void; reject: (error: unknown) => void }>();
 
   /** @param directory the log's */
   constructor(directory: string) {
-    this.#files = { databaseFile: join(directory, 'index.db'), entriesFile: join(directory, 'entries.dat') };
+    this.#files = {
+      databaseFile: join(directory, 'index.db'),
+      entriesFile: join(directory, 'entries.dat'),
+      packagesFile: packageNamesFile(directory),
+    };
   }
 
-  /** Indexes up to this tree, sooner or later. */
-  follow(tree: FollowedTree): void {
-    this.#target = tree;
+  /** Indexes up to this tree, and this length of the file of package names, sooner or later. */
+  follow(target: Partial<IndexTarget>): void {
+    this.#target = { ...this.#target, ...target };
     if (this.#timer !== undefined) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
@@ -62,15 +72,20 @@ export class EntryIndex {
    */
   async find({ terms, operator, from, limit }: SearchQuery): Promise<FoundEntries> {
     if (this.#target.treeSize === 0) return { entries: [], next: undefined };
-    const { treeSize } = this.#target;
-    this.#next();
-    await this.#caughtUp(treeSize);
+    await this.catchUp();
     try {
       this.#reader ??= new IndexDatabase(this.#files.databaseFile);
       return this.#reader.find(terms.map(searchKey), operator, from, limit);
     } catch (cause) {
       throw this.#unusable(cause);
     }
+  }
+
+  /** Resolves when everything followed so far is indexed. @throws ERR_LOG_INDEX */
+  async catchUp(): Promise<void> {
+    const target = this.#target;
+    this.#next();
+    await this.#caughtUp(target);
   }
 
   async close(): Promise<void> {
@@ -81,7 +96,7 @@ export class EntryIndex {
   }
 
   #next(): void {
-    if (this.#working || this.#failure !== undefined || this.#indexed >= this.#target.treeSize) return;
+    if (this.#working || this.#failure !== undefined || this.#reached(this.#target)) return;
     this.#working = true;
     try {
       this.#worker ??= this.#start();
@@ -92,12 +107,16 @@ export class EntryIndex {
     }
   }
 
-  #caughtUp(treeSize: number): Promise<void> {
+  #reached({ treeSize, packagesEnd }: IndexTarget): boolean {
+    return this.#indexed.treeSize >= treeSize && this.#indexed.packagesEnd >= packagesEnd;
+  }
+
+  #caughtUp(target: IndexTarget): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    if (this.#indexed >= treeSize) return Promise.resolve();
+    if (this.#reached(target)) return Promise.resolve();
     // A process may end while it indexes, and not while somebody waits for that.
     this.#worker?.ref();
-    return new Promise((resolve, reject) => this.#waiting.add({ treeSize, resolve, reject }));
+    return new Promise((resolve, reject) => this.#waiting.add({ target, resolve, reject }));
   }
 
   #start(): Worker {
@@ -105,11 +124,11 @@ export class EntryIndex {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./index-worker.${extension}`, import.meta.url), { workerData: this.#files });
     worker.unref();
-    worker.on('message', (indexed: number) => {
+    worker.on('message', (indexed: IndexTarget) => {
       this.#indexed = indexed;
       this.#working = false;
       for (const waiting of this.#waiting) {
-        if (waiting.treeSize > indexed) continue;
+        if (!this.#reached(waiting.target)) continue;
         this.#waiting.delete(waiting);
         waiting.resolve();
       }

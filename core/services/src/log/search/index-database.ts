@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 
-const format = 1;
+const format = 2;
 
 // A question may take many steps without an answer; the rest is for the next question.
 const maximumSteps = 5000;
@@ -16,7 +16,12 @@ export interface FoundEntries {
 export interface IndexCursor {
   readonly treeSize: number;
   readonly endOffset: number;
+  /** The same of the file of package names. */
+  readonly packagesEnd: number;
 }
+
+/** Of an index that has nothing yet. */
+export const firstCursor: IndexCursor = { treeSize: 0, endOffset: 0, packagesEnd: 0 };
 
 /**
  * The search index of a log: a table of (key, entry). It is derived from the entries and may be deleted; keys and cursor
@@ -33,23 +38,25 @@ export class IndexDatabase {
       PRAGMA synchronous = OFF;
       PRAGMA busy_timeout = 5000;
       CREATE TABLE IF NOT EXISTS keys (key BLOB NOT NULL, entry INTEGER NOT NULL, PRIMARY KEY (key, entry)) WITHOUT ROWID;
-      CREATE TABLE IF NOT EXISTS cursor (id INTEGER PRIMARY KEY CHECK (id = 1), format INTEGER, size INTEGER, offset INTEGER);
+      CREATE TABLE IF NOT EXISTS position (
+        id INTEGER PRIMARY KEY CHECK (id = 1), format INTEGER, size INTEGER, offset INTEGER, packages INTEGER
+      );
     `);
   }
 
   /** Where to go on; at the beginning when the index is of another version. */
   cursor(): IndexCursor {
-    const row = this.#database.prepare('SELECT format, size, offset FROM cursor').get();
+    const row = this.#database.prepare('SELECT format, size, offset, packages FROM position').get();
     if (row === undefined || row.format !== format) {
       this.clear();
-      return { treeSize: 0, endOffset: 0 };
+      return firstCursor;
     }
-    return { treeSize: Number(row.size), endOffset: Number(row.offset) };
+    return { treeSize: Number(row.size), endOffset: Number(row.offset), packagesEnd: Number(row.packages) };
   }
 
   clear(): void {
     this.#database.exec(
-      `BEGIN; DELETE FROM keys; DELETE FROM cursor; INSERT INTO cursor VALUES (1, ${format}, 0, 0); COMMIT`,
+      `BEGIN; DELETE FROM keys; DELETE FROM position; INSERT INTO position VALUES (1, ${format}, 0, 0, 0); COMMIT`,
     );
   }
 
@@ -61,7 +68,10 @@ export class IndexDatabase {
     this.#database.exec('BEGIN');
     try {
       for (const { key, entry } of sorted) insert.run(key, entry);
-      this.#database.prepare('UPDATE cursor SET size = ?, offset = ?').run(cursor.treeSize, cursor.endOffset);
+      const { treeSize, endOffset, packagesEnd } = cursor;
+      this.#database
+        .prepare('UPDATE position SET size = ?, offset = ?, packages = ?')
+        .run(treeSize, endOffset, packagesEnd);
       this.#database.exec('COMMIT');
     } catch (error) {
       this.#database.exec('ROLLBACK');

@@ -1,46 +1,83 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { tiledFormat } from '../tiled-format.ts';
-import { IndexDatabase } from './index-database.ts';
+import type { IndexTarget } from './entry-index.ts';
+import { firstCursor, IndexDatabase } from './index-database.ts';
+import { readPackageNames } from './package-names.ts';
 import { entryTerms, searchKey } from './search-keys.ts';
 
 /** Where the files are. */
 export interface IndexWorkerData {
   readonly databaseFile: string;
   readonly entriesFile: string;
+  readonly packagesFile: string;
 }
 
 // Large enough that neighbours in the table meet, small enough that a search waits for milliseconds.
 const bytesPerTransaction = 4 << 20;
 
-const { databaseFile, entriesFile } = workerData as IndexWorkerData;
+const { databaseFile, entriesFile, packagesFile } = workerData as IndexWorkerData;
 const database = new IndexDatabase(databaseFile);
 let cursor = database.cursor();
 
-/** Indexes what is durable in `entries.dat` up to a size, a piece at a time, and says how far it is. */
-parentPort?.on('message', (target: { treeSize: number; endOffset: number }) => {
+/** Indexes what is durable in `entries.dat` up to a size, a piece at a time, then the names, and says how far it is. */
+parentPort?.on('message', (target: IndexTarget) => {
   // An index that is ahead of its log belongs to a log that was restored from a backup.
-  if (cursor.treeSize > target.treeSize || cursor.endOffset > target.endOffset) {
+  const { treeSize, endOffset, packagesEnd } = cursor;
+  if (treeSize > target.treeSize || endOffset > target.endOffset || packagesEnd > target.packagesEnd) {
     database.clear();
-    cursor = { treeSize: 0, endOffset: 0 };
+    cursor = firstCursor;
   }
-  const file = openSync(entriesFile, 'r');
+  if (cursor.treeSize < target.treeSize) {
+    const file = openSync(entriesFile, 'r');
+    try {
+      while (cursor.treeSize < target.treeSize) indexPiece(file, target.endOffset);
+    } finally {
+      closeSync(file);
+    }
+  }
+  if (cursor.packagesEnd < target.packagesEnd) indexPackages(target.packagesEnd);
+  parentPort?.postMessage(cursor);
+});
+
+function indexPackages(end: number): void {
+  const file = openSync(packagesFile, 'r');
   try {
-    while (cursor.treeSize < target.treeSize) indexPiece(file, target.endOffset);
+    while (cursor.packagesEnd < end) {
+      const bytes = read(
+        file,
+        packagesFile,
+        cursor.packagesEnd,
+        Math.min(bytesPerTransaction, end - cursor.packagesEnd),
+      );
+      const length = bytes.lastIndexOf(10) + 1;
+      if (length === 0) throw new Error(`${packagesFile} has no whole line at byte ${cursor.packagesEnd}`);
+      const keys = readPackageNames(bytes.subarray(0, length)).map(({ entry, packageUrl }) => ({
+        key: searchKey({ kind: 'purl', text: packageUrl }),
+        entry,
+      }));
+      const next = { ...cursor, packagesEnd: cursor.packagesEnd + length };
+      database.add(keys, next);
+      cursor = next;
+    }
   } finally {
     closeSync(file);
   }
-  parentPort?.postMessage(cursor.treeSize);
-});
+}
 
-function indexPiece(file: number, end: number): void {
-  const bytes = Buffer.alloc(Math.min(bytesPerTransaction, end - cursor.endOffset));
+function read(file: number, path: string, offset: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
   let filled = 0;
-  while (filled < bytes.length) {
-    const got = readSync(file, bytes, filled, bytes.length - filled, cursor.endOffset + filled);
-    if (got === 0) throw new Error(`${entriesFile} ends before byte ${end}`);
+  while (filled < length) {
+    const got = readSync(file, bytes, filled, length - filled, offset + filled);
+    if (got === 0) throw new Error(`${path} ends before byte ${offset + length}`);
     filled += got;
   }
+  return bytes;
+}
+
+function indexPiece(file: number, end: number): void {
+  const bytes = read(file, entriesFile, cursor.endOffset, Math.min(bytesPerTransaction, end - cursor.endOffset));
   const keys: { key: Uint8Array; entry: number }[] = [];
   let [entry, offset] = [cursor.treeSize, 0];
   // A piece may end within an entry, which then begins the next one.
@@ -52,7 +89,7 @@ function indexPiece(file: number, end: number): void {
     offset += length;
   }
   if (offset === 0) throw new Error(`${entriesFile} has no whole entry at byte ${cursor.endOffset}`);
-  const next = { treeSize: entry, endOffset: cursor.endOffset + offset };
+  const next = { ...cursor, treeSize: entry, endOffset: cursor.endOffset + offset };
   database.add(keys, next);
   cursor = next;
 }

@@ -1,0 +1,96 @@
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { AppendFile } from '../engine/append-file.ts';
+
+// Names that come again, with an entry that is there already, are not written again as long as they are remembered.
+const remembered = 16_384;
+
+/** A package URL that somebody has named for an entry. */
+export interface PackageName {
+  readonly entry: number;
+  readonly packageUrl: string;
+}
+
+/**
+ * The package URLs by which submitters want their entries to be found: a line each, `<entry> <CRC-32> <package URL>`. They stand
+ * in no entry, so this file is not derived, and a name is on stable storage before its entry is answered. A damaged line is
+ * one that was never answered, and skipped.
+ */
+export class PackageNames {
+  readonly #file: AppendFile;
+  readonly #recent = new Set<string>();
+  #syncing: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
+
+  /** @throws ERR_LOG_STORAGE */
+  constructor(directory: string) {
+    this.#file = AppendFile.open(packageNamesFile(directory));
+    this.#cutTornLine();
+  }
+
+  /** Length of the file. */
+  get end(): number {
+    return this.#file.size;
+  }
+
+  /** Resolves when the names are on stable storage. @throws ERR_LOG_STORAGE */
+  async add(entry: number, packageUrls: readonly string[]): Promise<void> {
+    const lines = packageUrls.map((packageUrl) => formatLine({ entry, packageUrl }));
+    const unknown = lines.filter((line) => !this.#recent.has(line));
+    if (unknown.length > 0) {
+      this.#file.append(Buffer.from(unknown.join('')));
+      for (const line of unknown) this.#remember(line);
+    }
+    await this.#sync();
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  /** Group commit: whoever comes while the disk is busy shares the next sync. */
+  #sync(): Promise<void> {
+    this.#next ??= this.#syncing.then(() => {
+      this.#next = undefined;
+      this.#syncing = this.#file.sync();
+      return this.#syncing;
+    });
+    return this.#next;
+  }
+
+  #remember(line: string): void {
+    this.#recent.add(line);
+    if (this.#recent.size <= remembered) return;
+    const [oldest] = this.#recent;
+    if (oldest !== undefined) this.#recent.delete(oldest);
+  }
+
+  #cutTornLine(): void {
+    const length = Math.min(this.#file.size, 65_536);
+    const tail = this.#file.read(this.#file.size - length, length);
+    const end = Buffer.from(tail).lastIndexOf(10) + 1;
+    if (end < length) this.#file.truncate(this.#file.size - length + end);
+  }
+}
+
+export function packageNamesFile(directory: string): string {
+  return join(directory, 'packages.txt');
+}
+
+/** The names of whole lines; damaged ones are left out. */
+export function readPackageNames(lines: Buffer): PackageName[] {
+  return lines
+    .toString('latin1')
+    .split('\n')
+    .flatMap((line) => {
+      const [, entry, , packageUrl] = /^(\d{1,15}) ([0-9a-f]{8}) ([\x21-\x7e]+)$/.exec(line) ?? [];
+      if (entry === undefined || packageUrl === undefined) return [];
+      const name = { entry: Number(entry), packageUrl };
+      return formatLine(name) === `${line}\n` ? [name] : [];
+    });
+}
+
+function formatLine({ entry, packageUrl }: PackageName): string {
+  const checksum = crc32(`${entry} ${packageUrl}`).toString(16).padStart(8, '0');
+  return `${entry} ${checksum} ${packageUrl}\n`;
+}
