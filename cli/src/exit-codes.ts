@@ -55,6 +55,8 @@ const byErrorCode: Readonly<Record<ErrorCode, number>> = {
   ERR_SIGNING_CONFIG_FORMAT: exitCodes.usage,
   ERR_POLICY_INVALID: exitCodes.usage,
   ERR_POLICY_MISSING: exitCodes.usage,
+  ERR_TLOG_POLICY: exitCodes.usage,
+  ERR_VERIFIER_KEY: exitCodes.usage,
   ERR_VERDICT_CACHE: exitCodes.usage,
   ERR_ARTIFACT_REQUIRED: exitCodes.usage,
   ERR_IDENTITY_REQUIRED: exitCodes.usage,
@@ -115,6 +117,8 @@ const byErrorCode: Readonly<Record<ErrorCode, number>> = {
   ERR_LOG_UNTRUSTED: exitCodes.evidenceInvalid,
   ERR_LOG_PROMISE: exitCodes.evidenceInvalid,
   ERR_CHECKPOINT_SIGNATURE: exitCodes.evidenceInvalid,
+  ERR_COSIGNATURE: exitCodes.evidenceInvalid,
+  ERR_WITNESS_QUORUM: exitCodes.evidenceInvalid,
   ERR_CHECKPOINT_MISMATCH: exitCodes.evidenceInvalid,
   ERR_LOG_ENTRY_MISMATCH: exitCodes.evidenceInvalid,
   // Whom to trust is not known.

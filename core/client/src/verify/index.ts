@@ -8,3 +8,4 @@ export { verifyScts } from './scts.ts';
 export { verifyTimestamp } from './timestamps.ts';
 export * from './verified-bundle.ts';
 export * from './verify-bundle.ts';
+export type { VerifiedCosignature } from './witnesses.ts';

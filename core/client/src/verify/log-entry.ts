@@ -1,5 +1,6 @@
 import { verifySignature } from '@signet/primitives/crypto';
 import {
+  type Checkpoint,
   equalBytes,
   hashLeaf,
   inert,
@@ -22,7 +23,8 @@ export interface ProvenLogEntry {
   readonly entry: TransparencyLogEntry;
   readonly log: TrustedLog;
   readonly index: bigint;
-  readonly origin?: string;
+  /** What proves it, with the log's signature; absent where a promise alone does. */
+  readonly proof?: { readonly note: SignedNote; readonly checkpoint: Checkpoint };
   /** Only where the log signed it. */
   readonly integratedTime?: Date;
 }
@@ -50,12 +52,12 @@ export function verifyLogEntry(entry: TransparencyLogEntry, trust: TrustMaterial
     verifyPromise(entry, entry.signedEntryTimestamp, log);
   }
 
-  let origin: string | undefined;
+  let proof: ProvenLogEntry['proof'];
   if (inclusionProof !== undefined) {
     const proven = verifyProof(entry, inclusionProof, integratedTime === undefined ? logs : [log]);
-    if (proven !== undefined) ({ log, origin } = proven);
+    if (proven !== undefined) ({ log, proof } = proven);
   }
-  if (integratedTime === undefined && origin === undefined) {
+  if (integratedTime === undefined && proof === undefined) {
     throw new SignetError('ERR_LOG_MISSING', 'a log entry has neither a promise nor a proof with a checkpoint');
   }
   return {
@@ -63,7 +65,7 @@ export function verifyLogEntry(entry: TransparencyLogEntry, trust: TrustMaterial
     log,
     // The promise signs the log's own number; without it only the place in the tree is proved.
     index: integratedTime === undefined && inclusionProof !== undefined ? inclusionProof.logIndex : entry.logIndex,
-    ...(origin === undefined ? {} : { origin }),
+    ...(proof === undefined ? {} : { proof }),
     ...(integratedTime === undefined ? {} : { integratedTime }),
   };
 }
@@ -95,7 +97,7 @@ function verifyProof(
   entry: TransparencyLogEntry,
   proof: TlogInclusionProof,
   logs: readonly TrustedLog[],
-): { log: TrustedLog; origin: string } | undefined {
+): { log: TrustedLog; proof: NonNullable<ProvenLogEntry['proof']> } | undefined {
   const { logIndex, treeSize, rootHash, hashes } = proof;
   verifyInclusion({ index: logIndex, treeSize, leafHash: hashLeaf(entry.canonicalizedBody), hashes, rootHash });
   if (proof.checkpoint === undefined) return undefined;
@@ -110,7 +112,7 @@ function verifyProof(
       found: `size ${treeSize}, root ${toHex(rootHash)}`,
     });
   }
-  return { log, origin: checkpoint.origin };
+  return { log, proof: { note, checkpoint } };
 }
 
 /**

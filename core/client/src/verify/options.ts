@@ -1,5 +1,5 @@
 import type { VerificationKey } from '@signet/primitives/crypto';
-import type { DigestAlgorithm, KeyDetails, PublicKeyInfo, TimeRange } from '@signet/primitives/formats';
+import type { DigestAlgorithm, KeyDetails, PublicKeyInfo, TimeRange, TlogPolicy } from '@signet/primitives/formats';
 import type { TrustMaterial } from '../trust/index.ts';
 
 /**
@@ -55,4 +55,9 @@ export interface VerifyOptions {
   /** For bundles with a public key: the key itself, never taken from the bundle. */
   readonly key?: ExpectedKey;
   readonly thresholds?: Thresholds;
+  /**
+   * Which witnesses must have cosigned, as `parseTlogPolicy` reads it (c2sp.org/tlog-policy). Then only log entries whose
+   * checkpoint is valid by the policy count towards `thresholds.logEntries`, and at least one is needed.
+   */
+  readonly witnesses?: TlogPolicy;
 }

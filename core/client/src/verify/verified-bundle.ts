@@ -1,4 +1,5 @@
 import type { Certificate, Envelope, FulcioClaims, PublicKeyInfo, Statement } from '@signet/primitives/formats';
+import type { VerifiedCosignature } from './witnesses.ts';
 
 /** Who signed, as the certificate says. */
 export interface CertificateSigner {
@@ -36,6 +37,8 @@ export interface VerifiedLogEntry {
   readonly origin?: string;
   /** Only where the log signed it. */
   readonly integratedTime?: Date;
+  /** Only where a policy of witnesses was given: those of its witnesses that have cosigned the checkpoint. */
+  readonly cosignatures?: readonly VerifiedCosignature[];
   readonly kind: string;
   readonly version: string;
 }

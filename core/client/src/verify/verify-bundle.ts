@@ -30,6 +30,7 @@ import type {
   VerifiedLogEntry,
   VerifiedTimestamp,
 } from './verified-bundle.ts';
+import { checkWitnesses, type VerifiedCosignature } from './witnesses.ts';
 
 /** The bundle's key: what it is in the bundle and ready for use. */
 interface SigningKey {
@@ -77,6 +78,7 @@ export function verifyBundle(bundle: unknown, options: VerifyOptions): VerifiedB
   const { timestamps, logEntries } = establishTimes(parsed, signature, trust, checks);
   checkTimeThreshold(timestamps, options, isKeyless);
   checkLogThreshold(logEntries, options, timestamps);
+  const witnessed = options.witnesses === undefined ? undefined : witnessEntries(logEntries, options, checks);
 
   // The certificate, at that time (client-spec §4.3), or the key that the caller trusts.
   const signer = isKeyless
@@ -110,7 +112,7 @@ export function verifyBundle(bundle: unknown, options: VerifyOptions): VerifiedB
     ...(content.kind === 'dsse' ? { envelope: content.envelope } : { message: { signature } }),
     ...(statement === undefined ? {} : { statement }),
     timestamps,
-    logEntries: logEntries.map(describeEntry),
+    logEntries: logEntries.map((entry) => describeEntry(entry, witnessed?.get(entry))),
     trustRoot: trust.name,
     checks,
   };
@@ -250,6 +252,42 @@ function checkLogThreshold(
   });
 }
 
+/**
+ * Counts the entries whose checkpoint enough witnesses have cosigned. An entry without is no error in itself: its log may be
+ * one that nobody witnesses, beside another.
+ */
+function witnessEntries(
+  entries: readonly ProvenLogEntry[],
+  { witnesses, thresholds }: VerifyOptions,
+  checks: string[],
+): ReadonlyMap<ProvenLogEntry, readonly VerifiedCosignature[]> {
+  const found = new Map<ProvenLogEntry, readonly VerifiedCosignature[]>();
+  const operators = new Set<string>();
+  const problems: string[] = [];
+  for (const entry of entries) {
+    const { log, proof } = entry;
+    if (witnesses === undefined || proof === undefined) {
+      problems.push(`${log.baseUrl}: it has no checkpoint`);
+      continue;
+    }
+    const { cosignatures, problem } = checkWitnesses(proof, log, witnesses);
+    found.set(entry, cosignatures);
+    if (problem === undefined) operators.add(log.operator);
+    else problems.push(`${log.baseUrl}: ${problem}`);
+  }
+  const needed = Math.max(1, thresholds?.logEntries ?? 1);
+  if (operators.size < needed) {
+    const why = problems.join('; ');
+    throw new SignetError(
+      'ERR_WITNESS_QUORUM',
+      `${operators.size} logs with the cosignatures of enough witnesses hold the signature, ${needed} needed (${why})`,
+      { expected: String(needed), found: why },
+    );
+  }
+  checks.push('enough witnesses have cosigned the checkpoint of the log');
+  return found;
+}
+
 function verifySigner(
   certificate: Certificate | undefined,
   material: KeyMaterial,
@@ -321,12 +359,16 @@ function checkEntries(
   return algorithm;
 }
 
-function describeEntry({ entry, log, index, origin, integratedTime }: ProvenLogEntry): VerifiedLogEntry {
+function describeEntry(
+  { entry, log, index, proof, integratedTime }: ProvenLogEntry,
+  cosignatures: readonly VerifiedCosignature[] | undefined,
+): VerifiedLogEntry {
   return {
     baseUrl: log.baseUrl,
     logId: log.logId,
     index,
-    ...(origin === undefined ? {} : { origin }),
+    ...(proof === undefined ? {} : { origin: proof.checkpoint.origin }),
+    ...(cosignatures === undefined ? {} : { cosignatures }),
     ...(integratedTime === undefined ? {} : { integratedTime }),
     kind: entry.kind,
     version: entry.version,

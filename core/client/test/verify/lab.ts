@@ -20,6 +20,7 @@ import {
   type KeyDetails,
   keyDetailsHash,
   logKeyId,
+  type NoteSignature,
   oids,
   preAuthenticationEncoding,
   type RekorBody,
@@ -61,7 +62,7 @@ export interface Recipe {
   readonly body?: (body: RekorBody) => RekorBody;
   /** Text of the note, before it is signed. */
   readonly checkpoint?: (text: string) => string;
-  readonly cosignatures?: readonly { name: string; keyHint: Uint8Array; signature: Uint8Array }[];
+  readonly cosignatures?: readonly NoteSignature[] | ((noteText: string) => readonly NoteSignature[]);
 }
 
 export interface Made {
@@ -366,7 +367,8 @@ export class Lab {
     const plain = formatCheckpoint({ origin, treeSize: 3n, rootHash });
     const text = recipe.checkpoint?.(plain) ?? plain;
     const own = { name: logName, keyHint: logId.subarray(0, 4), signature: await log.sign(utf8(text)) };
-    const checkpoint = formatSignedNote({ text, signatures: [...(recipe.cosignatures ?? []), own] });
+    const cosignatures = typeof recipe.cosignatures === 'function' ? recipe.cosignatures(text) : recipe.cosignatures;
+    const checkpoint = formatSignedNote({ text, signatures: [...(cosignatures ?? []), own] });
     const seconds = integratedTime === 'none' ? 0n : BigInt(integratedTime.getTime() / 1000);
     const promise = utf8(
       `{"body":"${toBase64(canonicalizedBody)}","integratedTime":${seconds},"logID":"${toHex(logId)}","logIndex":${logIndex}}`,

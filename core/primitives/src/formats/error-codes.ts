@@ -90,6 +90,9 @@ export const errorCodes = {
   ERR_CONSISTENCY_PROOF: 'A consistency proof is malformed, or the newer tree does not extend the older one.',
   ERR_NOTE_FORMAT: 'A signed note is malformed.',
   ERR_CHECKPOINT_FORMAT: 'A checkpoint is malformed.',
+  ERR_VERIFIER_KEY: 'The public key of a signed note is malformed, or is of an unknown type.',
+  ERR_TLOG_POLICY: 'A policy of logs and witnesses (C2SP tlog-policy) is malformed or contradicts itself.',
+  ERR_COSIGNATURE: 'A cosignature of a known witness is malformed or does not verify.',
   ERR_TILE_PATH: 'A path does not name a tile or an entry bundle.',
   ERR_ENTRY_BUNDLE: 'An entry bundle is malformed.',
   // The transparency log
@@ -183,6 +186,7 @@ export const errorCodes = {
   ERR_LOG_PROMISE: 'The signed entry timestamp of a log entry does not verify.',
   ERR_CHECKPOINT_SIGNATURE: 'A checkpoint is not signed by the log that it is for.',
   ERR_CHECKPOINT_MISMATCH: 'A checkpoint is of another log or of another tree than the inclusion proof.',
+  ERR_WITNESS_QUORUM: 'Too few of the expected witnesses have cosigned the checkpoint of a log.',
   ERR_LOG_ENTRY_MISMATCH: 'A log entry is about another signature, key or artifact than the bundle.',
 } as const;
 

@@ -1,6 +1,7 @@
 export * from './bundle.ts';
 export * from './bytes.ts';
 export * from './checkpoint.ts';
+export * from './cosignature.ts';
 export * from './der.ts';
 export * from './der-writer.ts';
 export * from './dsse.ts';
@@ -25,5 +26,7 @@ export * from './tiles.ts';
 export * from './timestamp-exchange.ts';
 export * from './timestamp-token.ts';
 export * from './tlog-entry.ts';
+export * from './tlog-policy.ts';
 export * from './trusted-root.ts';
+export * from './verifier-key.ts';
 export * from './x509.ts';
