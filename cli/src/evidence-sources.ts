@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { NpmProject, VerdictCache, VerifyLockfileOptions } from '@signet/client/preflight';
+import type { NpmProject, TrustSources, VerdictCache, VerifyLockfileOptions } from '@signet/client/preflight';
 import { inert, SignetError } from '@signet/primitives/basics';
 import type { CommandContext } from './command.ts';
 
@@ -19,6 +19,20 @@ export function evidenceSources(
     registryFor: async (name) => install.registryFor(name, (await settings()).options, context.registry),
     request: { signal: context.signal, transport: async (input, init) => (await transport())(input, init) },
   };
+}
+
+/** How trust roots are fetched: the way that npm is configured to go. */
+export function trustSources(
+  context: CommandContext,
+  install: Preflight,
+  settings?: NpmProject['settings'],
+): TrustSources {
+  const { env, offline, note } = context;
+  const transport: typeof fetch = async (input, init) => {
+    const configured = settings === undefined ? undefined : await install.transportFor(await settings());
+    return (configured ?? fetch)(input, init);
+  };
+  return { env, offline, onNote: (sentence) => note(`! ${inert(sentence)}`), request: { transport } };
 }
 
 /** What earlier runs verified. A machine on which nothing can be kept safely verifies everything each time. */

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import type { TrustMaterial } from '@signet/client/trust';
 import { inert, SignetError } from '@signet/primitives/basics';
 import { type CommandContext, type Option, type OptionValues, textOption } from './command.ts';
+import { trustSources } from './evidence-sources.ts';
 
 /** Flags of commands that must know whom to trust. */
 export const trustOptions = {
@@ -47,14 +48,6 @@ export async function trustFor(
       },
     );
   }
-  if (owner.source.kind !== 'file') {
-    throw new SignetError(
-      'ERR_TRUST_MATERIAL',
-      `the trust root ${owner.name} of ${path} is not a file; give --trusted-root FILE`,
-    );
-  }
-  return await loadTrustMaterial(resolve(dirname(path), owner.source.path), {
-    name: owner.name,
-    ...(owner.issuers === undefined ? {} : { issuers: owner.issuers }),
-  });
+  const install = await import('@signet/client/preflight');
+  return await new install.TrustRoots(policy, dirname(path), trustSources(context, install)).load(owner.name);
 }

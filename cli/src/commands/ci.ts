@@ -8,7 +8,7 @@ import {
   type OptionValues,
   textOption,
 } from '../command.ts';
-import { evidenceSources, openVerdicts, saveVerdicts } from '../evidence-sources.ts';
+import { evidenceSources, openVerdicts, saveVerdicts, trustSources } from '../evidence-sources.ts';
 import { packages, reportDocument, tellReport, verdictExitCodes } from '../lockfile-report.ts';
 
 /** Flags of `npm ci` that are common enough to be written without `--`. */
@@ -61,7 +61,12 @@ export const command: Command = {
     const npm = install.findNpm(env, directory);
     const policyPath = resolve(cwd, textOption(values, 'policy') ?? resolve(directory, install.policyFileName));
     const verdicts = flagOption(values, 'no-cache') ? undefined : await openVerdicts(context, directory);
-    const loaded = await install.loadPolicy(policyPath, relative(cwd, policyPath) || policyPath, verdicts);
+    const loaded = await install.loadPolicy(
+      policyPath,
+      relative(cwd, policyPath) || policyPath,
+      verdicts,
+      trustSources(context, install, project.settings),
+    );
     const lockfile = await install.readProjectLockfile(directory);
     context.progress('fetching and verifying evidence');
     const report = await install.verifyLockfile({

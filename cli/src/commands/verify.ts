@@ -6,7 +6,7 @@ import type { LoadedPolicy, VerdictCache } from '@signet/client/preflight';
 import type { ExpectedIdentity } from '@signet/client/verify';
 import { inert, SignetError } from '@signet/primitives/basics';
 import { type Command, type CommandContext, flagOption, type OptionValues, textOption } from '../command.ts';
-import { evidenceSources, openVerdicts, saveVerdicts } from '../evidence-sources.ts';
+import { evidenceSources, openVerdicts, saveVerdicts, trustSources } from '../evidence-sources.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { reportDocument, tellReport, verdictExitCodes } from '../lockfile-report.ts';
 import { paint } from '../terminal.ts';
@@ -188,7 +188,12 @@ async function policyFor(
         '--trusted-root needs --issuer and --identity: a signature by just anybody proves nothing',
       );
     }
-    return await install.loadPolicy(path, relative(context.cwd, path) || path, verdicts);
+    return await install.loadPolicy(
+      path,
+      relative(context.cwd, path) || path,
+      verdicts,
+      trustSources(context, install),
+    );
   }
   const { parsePolicy } = await import('@signet/client/policy');
   const trustRoots =
@@ -205,7 +210,7 @@ async function policyFor(
     { path: 'the command line' },
   );
   const policy = { ...demanded, trustRoots };
-  return { policy, trustRoots: new install.TrustRoots(policy, dirname(path)) };
+  return { policy, trustRoots: new install.TrustRoots(policy, dirname(path), trustSources(context, install)) };
 }
 
 async function verifyFile(

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fromUtf8, SignetError } from '@signet/primitives/basics';
 import { type Policy, parsePolicy, readPolicyText } from '../policy/index.ts';
-import { TrustRoots } from './trust-roots.ts';
+import { TrustRoots, type TrustSources } from './trust-roots.ts';
 import type { VerdictCache } from './verdict-cache.ts';
 
 /** What a policy file is called beside package.json. */
@@ -21,12 +21,14 @@ export interface LoadedPolicy {
  *
  * @param shownAs names the file in messages
  * @param cache spares reading the YAML of a file that it knows; everything else about it is judged anew
+ * @param sources how the trust roots of the policy are fetched that are not files
  * @throws ERR_POLICY_MISSING, ERR_POLICY_INVALID, ERR_ENCODING, ERR_INPUT_TOO_LARGE
  */
 export async function loadPolicy(
   path: string,
   shownAs: string = path,
   cache?: VerdictCache | undefined,
+  sources: TrustSources = {},
 ): Promise<LoadedPolicy> {
   let bytes: Uint8Array;
   try {
@@ -51,7 +53,7 @@ export async function loadPolicy(
   const policy = parsePolicy(text, { path: shownAs, root });
   // Only of a policy that is valid: others are read again, for the place of what is wrong.
   if (known === undefined) cache?.keepPolicy(digest, root);
-  return { policy, trustRoots: new TrustRoots(policy, dirname(path)) };
+  return { policy, trustRoots: new TrustRoots(policy, dirname(path), sources) };
 }
 
 const example = `Write one beside package.json, for example:

@@ -4,6 +4,19 @@ import { resolve } from 'node:path';
 import { SignetError } from '@signet/primitives/basics';
 import type { Policy, TrustRootReference } from '../policy/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
+import type { TrustStoreOptions } from '../trust/tuf/index.ts';
+import { cacheFolder } from './user-folders.ts';
+
+/** How trust roots are fetched that are not files. */
+export interface TrustSources {
+  /** Open no connection. */
+  readonly offline?: boolean;
+  /** Default: this process's. Says where copies are kept. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Takes sentences about trust that grows old. */
+  readonly onNote?: (sentence: string) => void;
+  readonly request?: Pick<TrustStoreOptions, 'transport' | 'signal'>;
+}
 
 /** The trust roots of a policy, each loaded when a package first needs it. */
 export class TrustRoots {
@@ -11,11 +24,13 @@ export class TrustRoots {
   readonly #references: readonly TrustRootReference[];
   readonly #loaded = new Map<string, Promise<TrustMaterial>>();
   readonly #digests = new Map<string, Promise<string | undefined>>();
-  readonly #files = new Map<string, Promise<Uint8Array>>();
+  readonly #bytes = new Map<string, Promise<Uint8Array>>();
+  readonly #sources: TrustSources;
 
   /** @param directory the policy file's folder, to which its paths are relative */
-  constructor(policy: Policy, directory: string) {
+  constructor(policy: Pick<Policy, 'trustRoots'>, directory: string, sources: TrustSources = {}) {
     this.#directory = directory;
+    this.#sources = sources;
     this.#references = policy.trustRoots;
   }
 
@@ -26,7 +41,8 @@ export class TrustRoots {
   /**
    * The material of a root of the policy.
    *
-   * @throws ERR_TRUST_FILE, ERR_TRUST_MATERIAL, ERR_TRUSTED_ROOT_FORMAT
+   * @throws ERR_TRUST_FILE, ERR_TRUST_MATERIAL, ERR_TRUSTED_ROOT_FORMAT; where it must be fetched ERR_TRUST_REPOSITORY, ERR_TRUST_EXPIRED,
+   *   ERR_OFFLINE, ERR_NETWORK and the others of a request
    */
   load(name: string): Promise<TrustMaterial> {
     let loading = this.#loaded.get(name);
@@ -35,7 +51,7 @@ export class TrustRoots {
       if (reference === undefined) {
         throw new SignetError('ERR_TRUST_MATERIAL', `the policy has no trust root ${name}`);
       }
-      loading = this.#read(reference);
+      loading = this.#material(reference);
       this.#loaded.set(name, loading);
     }
     return loading;
@@ -45,8 +61,8 @@ export class TrustRoots {
    * A digest of a root: of its bytes, its name, the names it owns and the issuers it may vouch for. What was verified under a root with the
    * same digest would verify again.
    *
-   * @returns undefined for a root whose bytes are not at hand without asking somebody
-   * @throws ERR_TRUST_FILE
+   * @returns undefined for a root that the policy does not have
+   * @throws as {@link load}
    */
   digest(name: string): Promise<string | undefined> {
     let computing = this.#digests.get(name);
@@ -59,9 +75,9 @@ export class TrustRoots {
 
   async #digest(name: string): Promise<string | undefined> {
     const reference = this.#references.find((candidate) => candidate.name === name);
-    if (reference?.source.kind !== 'file') return undefined;
+    if (reference === undefined) return undefined;
     const file = createHash('sha256')
-      .update(await this.#file(name, reference.source))
+      .update(await this.#read(reference))
       .digest('hex');
     const packages = reference.packages?.map(({ text }) => text);
     return createHash('sha256')
@@ -69,25 +85,31 @@ export class TrustRoots {
       .digest('hex');
   }
 
-  /** The bytes of a root in a file, read once. */
-  #file(name: string, source: FileSource): Promise<Uint8Array> {
-    let reading = this.#files.get(name);
+  /** The bytes of a root, read or fetched once. */
+  #read(reference: TrustRootReference): Promise<Uint8Array> {
+    let reading = this.#bytes.get(reference.name);
     if (reading === undefined) {
-      reading = readPinned(name, resolve(this.#directory, source.path), source.sha256);
-      this.#files.set(name, reading);
+      reading = this.#readSource(reference);
+      this.#bytes.set(reference.name, reading);
     }
     return reading;
   }
 
-  async #read({ name, source, packages, issuers }: TrustRootReference): Promise<TrustMaterial> {
-    if (source.kind !== 'file') {
-      throw new SignetError(
-        'ERR_TRUST_MATERIAL',
-        `trust root ${name}: this version of signet cannot fetch trust roots; name a file with trusted_root.json instead`,
-        { expected: 'file: ./trust/trusted_root.json', found: source.kind },
-      );
-    }
-    const bytes = await this.#file(name, source);
+  async #readSource({ name, source }: TrustRootReference): Promise<Uint8Array> {
+    if (source.kind === 'file') return readPinned(name, resolve(this.#directory, source.path), source.sha256);
+    const { publicGood, TrustStore } = await import('../trust/tuf/index.ts');
+    const { env = process.env, offline, onNote, request } = this.#sources;
+    const store = new TrustStore({ cache: cacheFolder(env), offline, onNote, ...request });
+    const reference =
+      source.kind === 'builtin'
+        ? publicGood()
+        : { url: source.url, root: await readPinned(name, resolve(this.#directory, source.root), undefined) };
+    return (await store.load(reference)).trustedRoot;
+  }
+
+  async #material(reference: TrustRootReference): Promise<TrustMaterial> {
+    const { name, packages, issuers } = reference;
+    const bytes = await this.#read(reference);
     const { TrustMaterial } = await import('../trust/index.ts');
     return TrustMaterial.fromTrustedRoot(bytes, {
       name,
@@ -96,8 +118,6 @@ export class TrustRoots {
     });
   }
 }
-
-type FileSource = Extract<TrustRootReference['source'], { kind: 'file' }>;
 
 async function readPinned(name: string, path: string, sha256: string | undefined): Promise<Uint8Array> {
   let bytes: Uint8Array;

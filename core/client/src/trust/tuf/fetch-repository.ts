@@ -6,13 +6,7 @@ import { BaseFetcher, Updater } from 'tuf-js';
 import { DownloadHTTPError } from 'tuf-js/dist/error.js';
 import { HttpStatusError, request } from '../../http/index.ts';
 import type { RepositoryCopy } from './copy.ts';
-
-/** How a repository is reached. */
-export interface FetchOptions {
-  readonly transport?: typeof fetch | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly clock?: (() => Date) | undefined;
-}
+import type { FetchOptions } from './fetch-root.ts';
 
 /** The targets that Signet uses; all but the first may be absent. */
 export const wantedTargets = ['trusted_root.json', 'signing_config.v0.2.json'] as const;
@@ -122,22 +116,4 @@ function asTrustError(url: string, cause: unknown): unknown {
   return new SignetError(expired ? 'ERR_TRUST_EXPIRED' : 'ERR_TRUST_REPOSITORY', `${url} ${what}: ${message}`, {
     cause,
   });
-}
-
-/** A root file by its version. @returns undefined when the repository has none of that version */
-export async function fetchRootVersion(
-  url: string,
-  version: number,
-  options: FetchOptions = {},
-): Promise<Uint8Array | undefined> {
-  const { transport, signal } = options;
-  const answer = await request(`${url.replace(/\/+$/, '')}/${version}.root.json`, {
-    service: 'the trust-root repository',
-    timeout: 10_000,
-    maxBytes: 512_000,
-    alsoAccept: [403, 404],
-    ...(transport === undefined ? {} : { transport }),
-    ...(signal === undefined ? {} : { signal }),
-  });
-  return answer.status < 300 ? answer.body : undefined;
 }

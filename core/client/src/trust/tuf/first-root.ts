@@ -1,6 +1,6 @@
 import { SignetError } from '@signet/primitives/formats';
 import { jsonObject, request, textMember } from '../../http/index.ts';
-import { type FetchOptions, fetchRootVersion } from './fetch-repository.ts';
+import { type FetchOptions, fetchRootVersion } from './fetch-root.ts';
 import { type RootFacts, readRoot } from './verify-copy.ts';
 
 /** What an instance says of its trust: where to ask, never whom to believe. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { digest } from '@signet/primitives/crypto';
 import { SignetError, toHex, utf8 } from '@signet/primitives/formats';
 import { formatCopy, parseCopy, type RepositoryCopy } from './copy.ts';
-import { type FetchOptions, fetchRepository } from './fetch-repository.ts';
+import type { FetchOptions } from './fetch-root.ts';
 import { publicGoodRoot, publicGoodTrustedRoot, publicGoodUrl } from './public-good.ts';
 import { day, type RootFacts, readRoot, type VerifiedCopy, verifyCopy } from './verify-copy.ts';
 
@@ -83,6 +83,8 @@ export class TrustStore {
       throw new SignetError('ERR_OFFLINE', `the trust root ${reference.url} cannot be refreshed with --offline`);
     }
     const known = await this.#known(reference);
+    // Loaded where it is used: most runs find a copy that is young enough.
+    const { fetchRepository } = await import('./fetch-repository.ts');
     const copy = await fetchRepository(reference.url, reference.root, known?.copy, this.#options);
     const verified = verifyCopy(reference.root, copy, this.#clock());
     const trust = loaded(copy, verified, 'network');
