@@ -24,6 +24,7 @@ export interface LoopbackRedirect {
 export async function listenForRedirect(): Promise<LoopbackRedirect> {
   let expectedState: string | undefined;
   let deliver: ((url: URL) => void) | undefined;
+  let timer: NodeJS.Timeout | undefined;
   const server = createServer((incoming, response) => {
     const url = new URL(incoming.url ?? '/', 'http://localhost');
     const isCallback = incoming.method === 'GET' && url.pathname === path && isLoopback(incoming);
@@ -54,7 +55,7 @@ export async function listenForRedirect(): Promise<LoopbackRedirect> {
     redirectUri: `http://localhost:${port}${path}`,
     callback(state, { timeout, signal }) {
       return new Promise<URL>((resolve, reject) => {
-        const timer = setTimeout(() => {
+        timer = setTimeout(() => {
           expectedState = undefined;
           reject(
             new SignetError(
@@ -80,6 +81,7 @@ export async function listenForRedirect(): Promise<LoopbackRedirect> {
       });
     },
     close() {
+      clearTimeout(timer);
       server.close();
       // The answer is on its way; what idles would keep the process alive.
       server.closeIdleConnections();
