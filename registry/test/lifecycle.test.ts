@@ -169,6 +169,29 @@ describe('the life of a published version', () => {
     assert.equal((await registry.put(next)).status, 201);
   });
 
+  it('counts a change of the trusted root at once, as in a rotation', async () => {
+    const { trustedRoot } = registry.running.instance.layout.trust;
+    const before = await readFile(trustedRoot, 'utf8');
+    const parcel = await registry.parcel('@example/rotated');
+    const root = JSON.parse(before);
+    const [authority] = root.certificateAuthorities;
+    authority.validFor.end = new Date(new Date(authority.validFor.start).getTime() + 1).toISOString();
+    await writeFile(trustedRoot, JSON.stringify(root));
+    assert.equal((await registry.put(parcel)).status, 422);
+    await writeFile(trustedRoot, '{');
+    assert.equal((await registry.put(parcel)).status, 503);
+    await writeFile(trustedRoot, before);
+    assert.equal((await registry.put(parcel)).status, 201);
+  });
+
+  it('takes a release that consumers are to let age first', async () => {
+    const { policyFile } = registry.running.instance.layout;
+    const before = await readFile(policyFile, 'utf8');
+    await writeFile(policyFile, before.replace('- id: owned-names', '- id: owned-names\n    minimumReleaseAge: 3d'));
+    await publish('@example/young');
+    await writeFile(policyFile, before);
+  });
+
   it('takes no unsigned package under a policy without a rule for its name', async () => {
     const { policyFile } = registry.running.instance.layout;
     const before = await readFile(policyFile, 'utf8');

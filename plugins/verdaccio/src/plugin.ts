@@ -6,6 +6,7 @@ import { Evidence } from './evidence.ts';
 import { isBundleOf } from './evidence-names.ts';
 import { EvidenceReader } from './evidence-reader.ts';
 import { PublishGate } from './publish-gate.ts';
+import { RuleFiles } from './rules.ts';
 import type { EvidenceStorage } from './storage.ts';
 import type { App, Auth, Logger, Storage } from './verdaccio-host.ts';
 import { Verdaccio6Storage } from './verdaccio6-storage.ts';
@@ -40,7 +41,8 @@ export default class SignetPlugin {
   register_middlewares(app: App, auth: Auth, verdaccioStorage: Storage): void {
     const { config, logger } = this.#options;
     const configuration = parseConfiguration(config.middlewares?.signet, config.configPath ?? config.self_path ?? '');
-    const evidence = Evidence.open(configuration, logger);
+    const rules = RuleFiles.open(configuration, logger);
+    const evidence = new Evidence(rules);
     const audit = new AuditLog(configuration.auditLog);
     const storage = new Verdaccio6Storage(verdaccioStorage);
     const gate = new PublishGate({ configuration, auth, storage, evidence, audit, logger });
