@@ -30,10 +30,21 @@ export function signerFromPrivateKey(privateKey: KeyObject, keyDetails?: KeyDeta
   const key = details.startsWith('PKIX_RSA_PSS')
     ? { key: privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
     : privateKey;
+  // A signature of a large key takes up to a millisecond, which other requests need not wait for; for the fast ones the way to
+  // another thread and back costs more than the signature.
+  const fast = details === 'PKIX_ECDSA_P256_SHA_256' || details === 'PKIX_ED25519';
   return {
     publicKey,
     keyDetails: details,
-    sign: async (message) => new Uint8Array(sign(hash, message, key)),
+    sign: fast
+      ? async (message) => new Uint8Array(sign(hash, message, key))
+      : (message) =>
+          new Promise((resolve, reject) => {
+            sign(hash, message, key, (error, signature) => {
+              if (error === null) resolve(new Uint8Array(signature));
+              else reject(error);
+            });
+          }),
   };
 }
 
