@@ -3,6 +3,7 @@ import {
   Certificate,
   embeddedScts,
   formatSignedNote,
+  formatVerifierKey,
   fromBase64,
   fulcioClaims,
   type JsonObject,
@@ -11,8 +12,10 @@ import {
   parseRekorBody,
   parseSignedNote,
   parseTimestampResponse,
+  parseTlogPolicy,
 } from '@signet/primitives/formats';
 import type { Sample } from './corpus.ts';
+import { mutateBytes } from './mutate-bytes.ts';
 import { mutateDer } from './mutate-der.ts';
 import { mutateJson } from './mutate-json.ts';
 import { mutateText } from './mutate-text.ts';
@@ -125,6 +128,22 @@ function tokens(): Target {
   };
 }
 
+function policies(): Target {
+  const key = (name: string, type: number) => formatVerifierKey(name, type, new Uint8Array(32).fill(name.length));
+  const policy =
+    `# who watches\nlog ${key('log.example', 1)} https://log.example/\n\nwitness A ${key('a.example', 4)}\n` +
+    `witness B ${key('bb.example', 4)}\nwitness C ${key('ccc.example', 4)}\n` +
+    'group X 2 A B\ngroup Y any X C\nquorum Y\n';
+  return {
+    name: 'log policy',
+    share: 1,
+    run: (random) => {
+      parseTlogPolicy(random.oneIn(2) ? mutateText(policy, random) : mutateBytes(Buffer.from(policy), random));
+      return 'accepted';
+    },
+  };
+}
+
 /** What reads single structures out of bundles, so that their insides get changed more often than in a whole bundle. */
 export function readerTargets(samples: readonly Sample[]): Target[] {
   const bundles = samples.map(({ bundle }) => bundle);
@@ -138,5 +157,6 @@ export function readerTargets(samples: readonly Sample[]): Target[] {
     notes(bundles.flatMap((bundle) => valuesOf(bundle, 'envelope'))),
     bodies(bodyTexts),
     tokens(),
+    policies(),
   ];
 }

@@ -33,7 +33,8 @@ export class IdentityToken {
     if (issuer === undefined) throw lacks('iss, the issuer');
     if (subject === undefined) throw lacks('sub, the subject');
     if (audiences.length === 0) throw lacks('aud, the audience');
-    if (typeof exp !== 'number' || !Number.isFinite(exp)) throw lacks('exp, the expiry');
+    // Seconds that no date has are no expiry either (ECMA-262, time values).
+    if (typeof exp !== 'number' || !(Math.abs(exp) <= 8.64e12)) throw lacks('exp, the expiry');
     this.#token = token;
     this.issuer = issuer;
     this.subject = subject;

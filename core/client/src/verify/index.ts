@@ -7,5 +7,6 @@ export * from './options.ts';
 export { verifyScts } from './scts.ts';
 export { verifyTimestamp } from './timestamps.ts';
 export * from './verified-bundle.ts';
+export * from './verify-all.ts';
 export * from './verify-bundle.ts';
 export type { VerifiedCosignature } from './witnesses.ts';

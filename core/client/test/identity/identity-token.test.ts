@@ -48,6 +48,12 @@ describe('an identity token', () => {
     }
   });
 
+  it('is refused with an expiry that no date has', () => {
+    for (const exp of [1e300, -1e300, 8.64e12 + 1, Number.MAX_SAFE_INTEGER]) {
+      assert.throws(() => IdentityToken.parse(unsignedToken({ exp })), { code: 'ERR_IDENTITY_TOKEN' });
+    }
+  });
+
   it('is refused when it has expired or is made out for another audience', () => {
     const token = IdentityToken.parse(unsignedToken({ exp: 1000, aud: ['npm:registry.example'] }));
     assert.throws(() => token.assertCurrent(), { code: 'ERR_IDENTITY_TOKEN_EXPIRED' });

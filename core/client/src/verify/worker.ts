@@ -1,0 +1,34 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { SignetError } from '@signet/primitives/formats';
+import { TrustMaterial } from '../trust/index.ts';
+import { verifyBundle } from './verify-bundle.ts';
+import {
+  optionsOf,
+  plainError,
+  plainVerified,
+  type WorkerAnswer,
+  type WorkerStart,
+  type WorkerTask,
+} from './worker-messages.ts';
+
+/** Answers one task; what is no refusal is a fault, which the pool passes on. */
+export function answer({ id, bundle, options }: WorkerTask, trust: TrustMaterial): WorkerAnswer {
+  try {
+    return { id, verified: plainVerified(verifyBundle(bundle, { ...optionsOf(options), trust })) };
+  } catch (error) {
+    if (error instanceof SignetError) return { id, refused: plainError(error) };
+    return { id, fault: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  }
+}
+
+/** Marks what this file's threads are started with; the file is an entry point of its package and can be imported anywhere. */
+interface Started {
+  readonly signetVerifier?: WorkerStart;
+}
+
+const start = (workerData as Started | null)?.signetVerifier;
+if (start !== undefined && parentPort !== null) {
+  const port = parentPort;
+  const trust = TrustMaterial.fromTrustedRoot(start.trustedRoot, start.trustOptions);
+  port.on('message', (task: WorkerTask) => port.postMessage(answer(task, trust)));
+}
