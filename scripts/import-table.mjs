@@ -45,7 +45,7 @@ export const table = [
     rooms: {
       formats: { rooms: [], modules: [], io: false },
       crypto: { rooms: ['formats'], modules: ['@noble/curves'], io: false },
-      keys: { rooms: ['formats', 'crypto'], modules: [] },
+      keys: { rooms: ['formats', 'crypto'], modules: ['pkcs11js'] },
     },
   },
   {
