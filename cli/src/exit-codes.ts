@@ -57,6 +57,7 @@ const byErrorCode: Readonly<Record<ErrorCode, number>> = {
   ERR_POLICY_MISSING: exitCodes.usage,
   ERR_TLOG_POLICY: exitCodes.usage,
   ERR_VERIFIER_KEY: exitCodes.usage,
+  ERR_TRUST_LOCK: exitCodes.usage,
   ERR_VERDICT_CACHE: exitCodes.usage,
   ERR_ARTIFACT_REQUIRED: exitCodes.usage,
   ERR_IDENTITY_REQUIRED: exitCodes.usage,
@@ -148,6 +149,8 @@ const byErrorCode: Readonly<Record<ErrorCode, number>> = {
   ERR_LOG_REFUSED: exitCodes.network,
   ERR_ISSUER_UNAVAILABLE: exitCodes.network,
   ERR_SERVICE_UNAVAILABLE: exitCodes.network,
+  // Trust would change without the consent of those who are trusted.
+  ERR_TRUST_CHANGED: exitCodes.trustFrozen,
   // The registry says no.
   ERR_VERSION_EXISTS: exitCodes.registryRefused,
   ERR_REGISTRY_CREDENTIALS: exitCodes.registryRefused,

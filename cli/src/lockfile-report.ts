@@ -10,6 +10,7 @@ export const verdictExitCodes = {
   allowed: exitCodes.ok,
   'evidence-invalid': exitCodes.evidenceInvalid,
   denied: exitCodes.policyDenied,
+  frozen: exitCodes.trustFrozen,
   unreachable: exitCodes.network,
 } as const;
 

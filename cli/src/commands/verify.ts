@@ -6,9 +6,10 @@ import type { LoadedPolicy, VerdictCache } from '@signet/client/preflight';
 import type { ExpectedIdentity } from '@signet/client/verify';
 import { inert, SignetError } from '@signet/primitives/basics';
 import { type Command, type CommandContext, flagOption, type OptionValues, textOption } from '../command.ts';
-import { evidenceSources, openVerdicts, saveVerdicts, trustSources } from '../evidence-sources.ts';
+import { trustSources } from '../evidence-sources.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { reportDocument, tellReport, verdictExitCodes } from '../lockfile-report.ts';
+import { checkProject, projectOptions } from '../project-check.ts';
 import { paint } from '../terminal.ts';
 import { trustFor, trustOptions } from '../trust-options.ts';
 
@@ -36,11 +37,11 @@ export const command: Command = {
     },
   ],
   options: {
-    ...trustOptions,
     issuer: { type: 'string', argument: 'URL', description: 'the issuer of the identity that must have signed' },
     identity: { type: 'string', argument: 'WHO', description: 'the subject that must have signed, exactly' },
     bundle: { type: 'string', argument: 'FILE', description: 'the bundle of a file (FILE.sigstore.json)' },
-    'no-cache': { type: 'boolean', description: 'verify everything anew, whatever earlier runs found' },
+    ...projectOptions,
+    ...trustOptions,
     'save-evidence': {
       type: 'boolean',
       description: 'keep the evidence of a lockfile in trust-evidence.jsonl, for --offline and for later',
@@ -72,19 +73,14 @@ async function verifyProject(
 ): Promise<number> {
   const install = await import('@signet/client/preflight');
   const lockfile = file === undefined ? await install.readProjectLockfile(folder) : await install.readLockfile(file);
-  const project = await install.openNpmProject({ cwd: folder, env: context.env });
+  const project = { ...(await install.openNpmProject({ cwd: folder, env: context.env })), directory: folder };
   const saves = flagOption(values, 'save-evidence');
-  // What is to be kept must be at hand: earlier runs left no bundles.
-  const verdicts = saves || flagOption(values, 'no-cache') ? undefined : await openVerdicts(context, folder);
-  const loaded = await policyFor(context, values, folder, verdicts);
-  context.progress('fetching and verifying evidence');
-  const report = await install.verifyLockfile({
-    ...loaded,
-    ...evidenceSources(context, install, { ...project, directory: folder }),
+  const { report } = await checkProject(context, values, {
+    project,
     lockfile,
-    verdicts,
+    policy: (verdicts) => policyFor(context, values, folder, verdicts),
+    needsBundles: saves,
   });
-  await saveVerdicts(context, verdicts);
   const verdict = install.verdictOf(report);
   if (saves) {
     const path = resolve(folder, install.evidenceFileName);
@@ -148,6 +144,7 @@ async function judge(context: CommandContext, values: OptionValues, subject: Pac
     judged: [judged],
     unmatched: 0,
     idleRules: [],
+    newPins: new Map(),
     local: 0,
     violations: decision.violations,
     failures: [],

@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME`: runs one benchmark, or lists them. */
 const benchmarks: Readonly<Record<string, () => Promise<{ bench: () => Promise<void> }>>> = {
   ca: () => import('./ca.ts'),
+  install: () => import('./install.ts'),
   verify: () => import('./verify.ts'),
   log: () => import('./log.ts'),
 };

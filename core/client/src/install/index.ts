@@ -4,3 +4,4 @@ export * from './judge-package.ts';
 export * from './npm-settings.ts';
 export * from './preflight.ts';
 export * from './registry-version.ts';
+export * from './releases.ts';

@@ -5,13 +5,14 @@ import {
   examineBundles,
   type VerifiedAttestation,
 } from '../npm/index.ts';
-import { evaluatePolicy, type InvalidEvidence, ownersOf } from '../policy/index.ts';
+import { evaluatePolicy, type InvalidEvidence, ownersOf, type PinContext, type ReleaseClaim } from '../policy/index.ts';
 import { type EvidenceRequest, fetchAttestations } from './evidence.ts';
 import { batchKey } from './evidence-batch.ts';
 import type { EvidenceFile } from './evidence-file.ts';
 import type { LoadedPolicy } from './policy-file.ts';
 import { type ProvenAttestation, provenBundle } from './proven-facts.ts';
 import type { Registry } from './registry.ts';
+import { fetchReleases } from './releases.ts';
 import type { JudgedPackage } from './report.ts';
 
 /** Where evidence comes from and by what it is judged. */
@@ -23,6 +24,8 @@ export interface JudgeOptions extends LoadedPolicy {
   readonly evidence?: EvidenceFile | undefined;
   /** What registries said already, by {@link batchKey}; null for none. */
   readonly answers?: ReadonlyMap<string, unknown>;
+  /** What was verified about packages before. */
+  readonly pins?: PinContext | undefined;
   /** Open no connection: what the evidence at hand does not settle is an error. */
   readonly offline?: boolean;
 }
@@ -49,8 +52,9 @@ export async function judgePackage(options: JudgeOptions, candidate: PackageToJu
   // Loaded first: without trust there is no use in asking.
   const trust = owner === undefined || second !== undefined ? undefined : await trustRoots.load(owner.name);
   const subject = { name, version, integrity };
-  const conclude = ({ attestations, invalid }: ExaminedDocument): JudgedPackage => {
-    const decision = evaluatePolicy(policy, { ...subject, attestations, invalid });
+  const conclude = ({ attestations, invalid }: ExaminedDocument, release?: ReleaseClaim): JudgedPackage => {
+    const facts = { ...subject, attestations, invalid, ...(release === undefined ? {} : { release }) };
+    const decision = evaluatePolicy(policy, facts, { pins: options.pins });
     return { ...subject, locations, decision, attestations: attestations.map(proven) };
   };
   const kept = options.evidence?.bundlesFor(name, version, integrity) ?? [];
@@ -66,13 +70,27 @@ export async function judgePackage(options: JudgeOptions, candidate: PackageToJu
     );
   }
   const document = await askFor(options, candidate);
-  if (document === undefined || trust === undefined) return conclude(atHand);
+  if (document === undefined || trust === undefined) return await withRelease(options, candidate, atHand, conclude);
   const examined = examine(document, { ...subject, trust });
-  return conclude({
+  const known = {
     attestations: [...atHand.attestations, ...examined.attestations],
     invalid: await traceRoots(options, candidate, document, examined.invalid, trust.name),
     unjudged: examined.unjudged,
-  });
+  };
+  return await withRelease(options, candidate, known, conclude);
+}
+
+/** Where evidence is missing that was there before, asks how old the release is: lines of before nobody proved are no downgrade. */
+async function withRelease(
+  { registryFor, request }: JudgeOptions,
+  { name, version }: PackageToJudge,
+  known: ExaminedDocument,
+  conclude: (known: ExaminedDocument, release?: ReleaseClaim) => JudgedPackage,
+): Promise<JudgedPackage> {
+  const judged = conclude(known);
+  if (!judged.decision.violations.some(({ code }) => code === 'TP201')) return judged;
+  const release = await fetchReleases(name, version, await registryFor(name), request);
+  return release === undefined ? judged : conclude(known, release);
 }
 
 /** What a batch has brought, else the registry's answer to a question of its own. */

@@ -1,5 +1,7 @@
 // What a run needs in which everything is known already; the entry point `@signet/client/preflight`. It loads no cryptography, no
 // YAML and none of npm's libraries until something must be fetched, verified or read anew.
+
+export { describeIdentity, trustLockFileName } from '../policy/index.ts';
 export * from './evidence-file.ts';
 export * from './installed-tree.ts';
 export * from './lockfile.ts';
@@ -10,7 +12,9 @@ export * from './registry.ts';
 export * from './report.ts';
 export * from './run-npm.ts';
 export * from './transport.ts';
+export * from './trust-lock-file.ts';
 export * from './trust-roots.ts';
+export * from './trusted-ref.ts';
 export * from './user-folders.ts';
 export * from './verdict-cache.ts';
 export * from './verify-lockfile.ts';

@@ -1,5 +1,5 @@
 import type { SignetError } from '@signet/primitives/formats';
-import type { Decision, Violation } from '../policy/index.ts';
+import type { Decision, Pin, Violation } from '../policy/index.ts';
 import type { ProvenAttestation } from './proven-facts.ts';
 
 /** A package version of the lockfile that the policy says something about. */
@@ -21,6 +21,8 @@ export interface LockfileReport {
   /** Path of the lockfile. */
   readonly lockfile: string;
   readonly judged: readonly JudgedPackage[];
+  /** What to keep in the trust lock once the installation is allowed. */
+  readonly newPins: ReadonlyMap<string, Pin>;
   /** Packages that the policy says nothing about. */
   readonly unmatched: number;
   /** Rules of the policy that name no package of the lockfile: perhaps misspelt. */
@@ -39,9 +41,13 @@ export interface LockfileReport {
 const invalidEvidence: ReadonlySet<string> = new Set(['TP102', 'TP114', 'TP121']);
 
 /** Why a report does not allow an installation, the gravest first. */
-export function verdictOf(report: LockfileReport): 'allowed' | 'evidence-invalid' | 'denied' | 'unreachable' {
+export function verdictOf(
+  report: LockfileReport,
+): 'allowed' | 'evidence-invalid' | 'denied' | 'frozen' | 'unreachable' {
   const errors = report.violations.filter(({ severity }) => severity === 'error');
   if (errors.some(({ code }) => invalidEvidence.has(code))) return 'evidence-invalid';
+  // All else is in order; only somebody must consent to trust what is new.
+  if (errors.length > 0 && errors.every(({ code }) => code === 'TP203')) return 'frozen';
   if (errors.length > 0) return 'denied';
   return report.failures.length > 0 ? 'unreachable' : 'allowed';
 }

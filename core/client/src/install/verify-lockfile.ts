@@ -6,13 +6,14 @@ import {
   matchesName,
   type NamePattern,
   ownersOf,
+  type Pin,
   type Violation,
+  versionSet,
 } from '../policy/index.ts';
 import type { EvidenceFile } from './evidence-file.ts';
 import type { JudgeOptions, PackageToJudge } from './judge-package.ts';
 import { type ProjectLockfile, readProjectLockfile } from './lockfile.ts';
 import { lockfileViolations } from './lockfile-violations.ts';
-import type { LoadedPolicy } from './policy-file.ts';
 import { mapConcurrently } from './pool.ts';
 import type { JudgedPackage, LockfileReport } from './report.ts';
 import { VerdictCache, type VerdictSubject } from './verdict-cache.ts';
@@ -77,6 +78,7 @@ export async function verifyLockfile(options: VerifyLockfileOptions): Promise<Lo
   return {
     lockfile: path,
     judged,
+    newPins: await newPins(options, judged),
     unmatched,
     idleRules: policy.rules
       .filter(({ match }) => !lock.packages.some((entry) => names(match, entry)))
@@ -124,12 +126,48 @@ async function recall(options: VerifyLockfileOptions, candidate: Candidate): Pro
   if (verdict === undefined) return undefined;
   const { name, version, integrity, locations } = candidate;
   const { attestations, verifiedAt } = verdict;
-  const decision = evaluatePolicy(options.policy, { name, version, integrity, attestations });
+  const decision = evaluatePolicy(options.policy, { name, version, integrity, attestations }, { pins: options.pins });
   if (!decision.allowed) return undefined;
   const complete = attestations.length > 0 && decision.violations.length === 0;
   // Offline there is nobody to ask, and what a day ago was enough still is.
   if (!complete && options.offline !== true && VerdictCache.mayBeOutdated(verdict)) return undefined;
   return { name, version, integrity, locations, decision, attestations, verifiedAt };
+}
+
+/**
+ * Pins for what was never seen before or is proven better now, each with the set of versions that the registry lists, so that none can be
+ * slipped in between them later.
+ */
+async function newPins(
+  options: VerifyLockfileOptions,
+  judged: readonly JudgedPackage[],
+): Promise<ReadonlyMap<string, Pin>> {
+  const pins = new Map<string, JudgedPackage & { decision: { pin: Pin } }>();
+  for (const one of judged) {
+    const { pin } = one.decision;
+    if (pin === undefined || !one.decision.allowed) continue;
+    // Of several versions the one signed last says who publishes now.
+    const other = pins.get(one.name)?.decision.pin;
+    if (other === undefined || (other.since.time ?? '') < (pin.since.time ?? '')) {
+      pins.set(one.name, { ...one, decision: { ...one.decision, pin } });
+    }
+  }
+  if (pins.size === 0 || options.pins === undefined) return new Map();
+  const created = new Date(options.pins.lock.created);
+  const { fetchReleases } = await import('./releases.ts');
+  const entries = await mapConcurrently([...pins.values()], concurrency, async ({ name, version, decision }) => {
+    const claim = options.offline
+      ? undefined
+      : await fetchReleases(name, version, await options.registryFor(name), options.request).catch((error: unknown) => {
+          options.request?.signal?.throwIfAborted();
+          // A pin without versions still pins the publisher.
+          if (error instanceof SignetError) return undefined;
+          throw error;
+        });
+    const listed = claim?.versions.filter(({ published }) => published <= created).map((one) => one.version);
+    return [name, { ...decision.pin, ...(listed === undefined ? {} : { versions: versionSet(listed) }) }] as const;
+  });
+  return new Map(entries);
 }
 
 /** Keeps what verified. What did not is found out again each time, so that nobody lives with an old no. */
@@ -151,7 +189,7 @@ async function verdictSubject(
 
 /** Those packages whose evidence is needed, each version with the same bytes once; for the others what noMatch says. */
 function sort(
-  { policy }: LoadedPolicy,
+  { policy, pins }: VerifyLockfileOptions,
   packages: readonly LockedPackage[],
   violations: Violation[],
 ): { candidates: readonly Candidate[]; unmatched: number; local: number } {
@@ -164,7 +202,7 @@ function sort(
       continue;
     }
     const key = `${name}@${version} ${integrity ?? ''}`;
-    if (!concernsPackage(policy, name, version, integrity)) {
+    if (!concernsPackage(policy, name, version, integrity, pins?.lock)) {
       if (!unmatched.has(key))
         violations.push(...evaluatePolicy(policy, { name, version, attestations: [] }).violations);
       unmatched.add(key);

@@ -1,4 +1,5 @@
 import { checkEvidence } from './check-evidence.ts';
+import { checkPin, type PinContext } from './check-pin.ts';
 import { checkReleaseAge } from './check-release-age.ts';
 import { checkRequirement } from './check-requirement.ts';
 import { applyExceptions } from './exceptions.ts';
@@ -15,12 +16,13 @@ import type { Decision, Violation } from './violation.ts';
  *
  * @param facts what was verified about the package, and what did not verify
  * @param options.now the time to which ages are compared, default the clock's
+ * @param options.pins what was verified before, and whether that may be added to
  * @param options.publishing the package is only just being published, so that its age is no reason against it
  */
 export function evaluatePolicy(
   policy: Policy,
   facts: PackageFacts,
-  options: { readonly now?: Date; readonly publishing?: boolean } = {},
+  options: { readonly now?: Date; readonly publishing?: boolean; readonly pins?: PinContext | undefined } = {},
 ): Decision {
   const { name, version } = facts;
   const now = options.now ?? new Date();
@@ -37,6 +39,8 @@ export function evaluatePolicy(
     }
   }
   if (rules.length === 0 && policy.noMatch !== 'allow') violations.push(noRule(policy, name, version));
+  const pinned = options.pins === undefined ? undefined : checkPin(policy.pins, options.pins, facts, accepted);
+  for (const problem of pinned?.problems ?? []) violations.push({ ...problem, package: `${name}@${version}` });
   const judged = applyExceptions(policy, facts, violations, now);
   const [owner] = owners;
   return {
@@ -44,6 +48,7 @@ export function evaluatePolicy(
     violations: judged,
     rules: rules.map(({ id }) => id),
     ...(owner === undefined ? {} : { trustRoot: owner.name }),
+    ...(pinned?.pin === undefined ? {} : { pin: pinned.pin }),
   };
 }
 

@@ -35,6 +35,12 @@ export interface InvalidEvidence {
   readonly otherRoot?: string;
 }
 
+/** When versions were published, by the registry's word. */
+export interface ReleaseClaim {
+  readonly published?: Date;
+  readonly versions: readonly { readonly version: string; readonly published: Date }[];
+}
+
 /** A package version with all that is known about it. */
 export interface PackageFacts {
   readonly name: string;
@@ -43,6 +49,8 @@ export interface PackageFacts {
   readonly integrity?: string;
   readonly attestations: readonly AttestationFacts[];
   readonly invalid?: readonly InvalidEvidence[];
+  /** What the registry says about its versions, which nothing proves; asked for only where evidence is missing that was there before. */
+  readonly release?: ReleaseClaim;
 }
 
 /** When a bundle was signed, at the latest: the earliest proven time by which the signature existed. */

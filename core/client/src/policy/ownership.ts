@@ -1,5 +1,6 @@
 import { matchesName } from './name-pattern.ts';
 import type { Policy, TrustRootReference } from './policy.ts';
+import type { TrustLock } from './trust-lock.ts';
 
 /**
  * The trust roots that own a name: those whose `packages` name it or, if there are none, the root without `packages`.
@@ -25,8 +26,16 @@ export function isPrivateName(policy: Policy, name: string): boolean {
  * Whether the policy says anything about a package version: it has a private root's name, a rule is about it, or its bytes are
  * distrusted.
  */
-export function concernsPackage(policy: Policy, name: string, version: string, integrity?: string): boolean {
+export function concernsPackage(
+  policy: Policy,
+  name: string,
+  version: string,
+  integrity?: string,
+  lock?: TrustLock | undefined,
+): boolean {
   return (
+    policy.pins.tofu !== undefined ||
+    lock?.packages.has(name) === true ||
     isPrivateName(policy, name) ||
     policy.rules.some(({ match }) => matchesName(match, name, version)) ||
     policy.distrust.some(({ what }) => what.kind === 'integrity' && what.integrity === integrity)

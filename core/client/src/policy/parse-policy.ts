@@ -2,7 +2,7 @@ import { parseExceptions } from './parse-exceptions.ts';
 import { parsePatterns } from './parse-patterns.ts';
 import { parsePublishers } from './parse-publishers.ts';
 import { parseRules } from './parse-rules.ts';
-import type { Distrust, Policy, TrustRootReference } from './policy.ts';
+import type { Distrust, PinPolicy, Policy, TrustRootReference } from './policy.ts';
 import { PolicyReader } from './policy-reader.ts';
 
 const known = ['version', 'mode', 'noMatch', 'trustRoots', 'publishers', 'rules', 'distrust', 'exceptions', 'defaults'];
@@ -42,10 +42,11 @@ export function parsePolicy(
   const mode = reader.oneOf(reader.optional(top, 'mode') ?? 'enforce', ['mode'], ['enforce', 'warn']);
   const noMatch = reader.oneOf(reader.optional(top, 'noMatch') ?? 'warn', ['noMatch'], ['allow', 'warn', 'deny']);
   const publishers = parsePublishers(reader, reader.optional(top, 'publishers'));
+  const { pins, ...defaults } = parseDefaults(reader, reader.optional(top, 'defaults'));
   const rules = parseRules(reader, reader.optional(top, 'rules'), {
     mode,
     publishers,
-    ...parseDefaults(reader, reader.optional(top, 'defaults')),
+    ...defaults,
   });
   return {
     path,
@@ -56,22 +57,51 @@ export function parsePolicy(
     publishers,
     rules,
     distrust: parseDistrust(reader, reader.optional(top, 'distrust')),
+    pins,
     exceptions: parseExceptions(reader, reader.optional(top, 'exceptions'), rules, options.now ?? new Date()),
   };
 }
 
-/** What holds for every rule that does not say otherwise. */
-function parseDefaults(reader: PolicyReader, value: unknown): { minimumReleaseAge?: number } {
-  if (value === undefined) return {};
+/** What holds for every rule that does not say otherwise, and for packages that are proven otherwise than before. */
+function parseDefaults(reader: PolicyReader, value: unknown): { minimumReleaseAge?: number; pins: PinPolicy } {
+  if (value === undefined) return { pins: { downgrade: 'error' } };
   const place = ['defaults'];
   const section = reader.section(
     value,
     place,
-    ['minimumReleaseAge'],
-    ['tofu', 'downgrade', 'enforceSince', 'thresholds'],
+    ['minimumReleaseAge', 'tofu', 'downgrade', 'enforceSince'],
+    ['thresholds'],
   );
   const age = reader.optional(section, 'minimumReleaseAge');
-  return age === undefined ? {} : { minimumReleaseAge: reader.duration(age, [...place, 'minimumReleaseAge']) };
+  const tofu = reader.optional(section, 'tofu');
+  const since = reader.optional(section, 'enforceSince');
+  return {
+    ...(age === undefined ? {} : { minimumReleaseAge: reader.duration(age, [...place, 'minimumReleaseAge']) }),
+    pins: {
+      ...(tofu === undefined ? {} : { tofu: parseTofu(reader, tofu, [...place, 'tofu']) }),
+      downgrade: reader.oneOf(
+        reader.optional(section, 'downgrade') ?? 'error',
+        [...place, 'downgrade'],
+        ['error', 'warn', 'allow'],
+      ),
+      ...(since === undefined ? {} : { enforceSince: reader.time(since, [...place, 'enforceSince']) }),
+    },
+  };
+}
+
+const pinnable = ['issuer', 'repositoryId', 'ownerId', 'workflow', 'repository'] as const;
+
+function parseTofu(reader: PolicyReader, value: unknown, place: readonly string[]): NonNullable<PinPolicy['tofu']> {
+  const section = reader.section(value, place, ['pin', 'onChange']);
+  const pin = reader.optional(section, 'pin');
+  const at = [...place, 'pin'];
+  return {
+    pin:
+      pin === undefined
+        ? ['issuer', 'repositoryId', 'ownerId', 'workflow']
+        : reader.strings(pin, at).map((field, index) => reader.oneOf(field, [...at, String(index)], pinnable)),
+    onChange: reader.oneOf(reader.optional(section, 'onChange') ?? 'error', [...place, 'onChange'], ['error', 'warn']),
+  };
 }
 
 function parseTrustRoots(reader: PolicyReader, value: unknown): TrustRootReference[] {

@@ -1,6 +1,7 @@
 import type { Exception } from './exceptions.ts';
 import type { NamePattern } from './name-pattern.ts';
 import type { Publisher } from './publisher.ts';
+import type { PinnedIdentity } from './trust-lock.ts';
 
 /** Whether a violation stops an installation. */
 export type Mode = 'enforce' | 'warn';
@@ -18,6 +19,16 @@ export interface Policy {
   readonly rules: readonly Rule[];
   readonly distrust: readonly Distrust[];
   readonly exceptions: readonly Exception[];
+  readonly pins: PinPolicy;
+}
+
+/** What becomes of a package that is proven otherwise than before. */
+export interface PinPolicy {
+  /** Whether packages are pinned at first sight, by what, and what becomes of a change. Absent: no new pins. */
+  readonly tofu?: { readonly pin: readonly (keyof PinnedIdentity)[]; readonly onChange: 'error' | 'warn' };
+  readonly downgrade: 'error' | 'warn' | 'allow';
+  /** Releases of before need not be as well proven as later ones. Default: when the trust lock was created. */
+  readonly enforceSince?: Date;
 }
 
 /** A trust root, the names it owns and the identity issuers it may vouch for (ARCHITECTURE 9). */

@@ -1,3 +1,5 @@
+import type { Pin } from './trust-lock.ts';
+
 /**
  * What each violation means. Codes are stable (notes on the policy format): 0xx the policy itself, 1xx a package, 2xx a change
  * since it was first seen, 3xx exceptions.
@@ -22,6 +24,10 @@ export const violationCodes = {
   TP131: 'an attestation was found but does not satisfy',
   TP140: 'the release is younger than the policy wants it to be',
   TP150: 'the signer, the log entry or the bytes are distrusted',
+  TP201: 'the package is less well proven than before',
+  TP202: 'the publisher of the package is another than before',
+  TP203: 'the package is not pinned, and new pins are not made here',
+  TP204: 'a release claims to be older than the registry knew it',
   TP301: 'an exception has expired',
 } as const;
 
@@ -54,4 +60,6 @@ export interface Decision {
   readonly rules: readonly string[];
   /** The trust root that owns the name. */
   readonly trustRoot?: string;
+  /** What to keep in the trust lock, once the installation is allowed. */
+  readonly pin?: Pin;
 }

@@ -101,7 +101,7 @@ rules: [ ${rule('x')}, ${rule('y', 'minimumReleaseAge: 12h,')} ]`);
     ],
     'a key that only later versions understand': [replace('mode: enforce', 'extends: []'), /does not support it yet/],
     'a default that only later versions understand': [
-      replace('mode: enforce', 'defaults: { tofu: {} }'),
+      replace('mode: enforce', 'defaults: { thresholds: {} }'),
       /does not support it yet/,
     ],
     'an age that is none': [replace('mode: enforce', 'defaults: { minimumReleaseAge: week }'), /expected a duration/],

@@ -141,6 +141,8 @@ export const errorCodes = {
   ERR_SERVICE_UNAVAILABLE: 'The signing config has not enough usable services of a kind.',
   // Policy and installing
   ERR_POLICY_INVALID: 'A policy file is malformed, has an unknown key, or contradicts itself.',
+  ERR_TRUST_LOCK: 'The trust lock is malformed or written by a newer version, so that pins could be overlooked.',
+  ERR_TRUST_CHANGED: 'Policy, trust roots or pins differ from those of the trusted ref.',
   ERR_VERDICT_CACHE: 'What was verified before cannot be kept or read safely; everything is verified anew.',
   ERR_POLICY_MISSING: 'There is no policy file, so nothing says who may publish what.',
   ERR_POLICY_DENIED: 'The policy does not let a package be installed.',
