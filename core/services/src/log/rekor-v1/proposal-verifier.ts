@@ -1,0 +1,204 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { type ErrorCode, SignetError } from '@signet/primitives/formats';
+import type { EntrySigner } from '../http/rate-limits.ts';
+import type { EntryTypes } from '../types/index.ts';
+
+/** A proposal that may be logged. */
+export interface VerifiedBody {
+  readonly body: Uint8Array;
+  readonly signers: readonly EntrySigner[];
+}
+
+/** What goes to a worker: JSON of proposals. */
+export interface ProposalTask {
+  readonly id: number;
+  readonly proposals: readonly Uint8Array[];
+}
+
+/** What comes back, in the same order. */
+export interface ProposalAnswer {
+  readonly id: number;
+  readonly results: readonly (VerifiedBody | { readonly code: ErrorCode | undefined; readonly message: string })[];
+  readonly milliseconds: number;
+}
+
+export interface ProposalVerifierOptions {
+  /** Modules of entry types, which every thread loads for itself. */
+  readonly modules: readonly string[];
+  /** Most threads; 0 verifies where it is asked. */
+  readonly workers?: number;
+  /** Most requests at a time; default 4,096. */
+  readonly maximumWaiting?: number;
+  readonly onVerified?: (entries: number, milliseconds: number) => void;
+}
+
+interface Pending {
+  readonly proposal: Uint8Array;
+  readonly resolve: (verified: VerifiedBody) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Helper {
+  readonly worker: Worker;
+  readonly tasks: Map<number, readonly Pending[]>;
+}
+
+// As for the v2 API: a message to a thread costs as much as part of a signature, so it holds several.
+const perMessage = 16;
+const inline = 2;
+
+/** Verifies proposals, one or two at a time at once, and more of them in threads. */
+export class ProposalVerifier {
+  readonly #types: EntryTypes;
+  readonly #options: ProposalVerifierOptions;
+  readonly #maximumWorkers: number;
+  readonly #maximumWaiting: number;
+  readonly #helpers: Helper[] = [];
+  #queue: Pending[] = [];
+  #scheduled = false;
+  #waiting = 0;
+  #nextId = 0;
+  #closed = false;
+
+  constructor(types: EntryTypes, options: ProposalVerifierOptions) {
+    this.#types = types;
+    this.#options = options;
+    this.#maximumWorkers = options.workers ?? availableParallelism();
+    this.#maximumWaiting = options.maximumWaiting ?? 4096;
+  }
+
+  /** Requests in verification. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** @throws what an entry type throws; ERR_LOG_OVERLOADED */
+  async verify(proposal: Uint8Array): Promise<VerifiedBody> {
+    if (this.#waiting >= this.#maximumWaiting) {
+      throw new SignetError(
+        'ERR_LOG_OVERLOADED',
+        `${this.#waiting} requests are waiting to be verified; try again later`,
+      );
+    }
+    this.#waiting += 1;
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#queue.push({ proposal, resolve, reject });
+        if (this.#scheduled) return;
+        this.#scheduled = true;
+        setImmediate(() => this.#dispatch());
+      });
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.#helpers.splice(0).map(({ worker }) => worker.terminate()));
+  }
+
+  #dispatch(): void {
+    this.#scheduled = false;
+    const queue = this.#queue;
+    this.#queue = [];
+    if (queue.length <= inline || this.#maximumWorkers === 0 || this.#closed) {
+      for (const pending of queue) this.#verifyHere(pending);
+      return;
+    }
+    for (let start = 0; start < queue.length; start += perMessage) {
+      const pending = queue.slice(start, start + perMessage);
+      try {
+        this.#send(pending);
+      } catch {
+        // No thread can be had, which is a reason to be slow and none to fail.
+        for (const one of pending) this.#verifyHere(one);
+      }
+    }
+  }
+
+  #verifyHere({ proposal, resolve, reject }: Pending): void {
+    const started = performance.now();
+    verifyProposal(this.#types, proposal).then((verified) => {
+      this.#options.onVerified?.(1, performance.now() - started);
+      resolve(verified);
+    }, reject);
+  }
+
+  #send(pending: readonly Pending[]): void {
+    const helper = this.#leastBusy();
+    const id = this.#nextId++;
+    helper.tasks.set(id, pending);
+    const task: ProposalTask = { id, proposals: pending.map(({ proposal }) => proposal) };
+    try {
+      helper.worker.postMessage(task);
+    } catch (error) {
+      helper.tasks.delete(id);
+      throw error;
+    }
+  }
+
+  #leastBusy(): Helper {
+    const [idlest] = [...this.#helpers].sort((a, b) => a.tasks.size - b.tasks.size);
+    const enough = this.#helpers.length >= this.#maximumWorkers;
+    return idlest !== undefined && (idlest.tasks.size === 0 || enough) ? idlest : this.#start();
+  }
+
+  #start(): Helper {
+    // The sources run as they are, and as they are built.
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const worker = new Worker(new URL(`./proposal-worker.${extension}`, import.meta.url), {
+      workerData: { modules: this.#options.modules },
+    });
+    worker.unref();
+    const helper: Helper = { worker, tasks: new Map() };
+    this.#helpers.push(helper);
+    worker.on('message', ({ id, results, milliseconds }: ProposalAnswer) => {
+      const pending = helper.tasks.get(id) ?? [];
+      helper.tasks.delete(id);
+      this.#options.onVerified?.(pending.length, milliseconds);
+      for (const [i, { resolve, reject }] of pending.entries()) {
+        const result = results[i];
+        if (result !== undefined && 'body' in result) resolve(result);
+        else reject(errorOf(result));
+      }
+    });
+    worker.on('error', (error) => this.#drop(helper, error));
+    worker.on('exit', () => this.#drop(helper, new SignetError('ERR_LOG_CLOSED', 'a verification thread has ended')));
+    return helper;
+  }
+
+  #drop(helper: Helper, error: unknown): void {
+    const index = this.#helpers.indexOf(helper);
+    if (index >= 0) this.#helpers.splice(index, 1);
+    for (const pending of helper.tasks.values()) for (const { reject } of pending) reject(error);
+    helper.tasks.clear();
+  }
+}
+
+/** Verifies one proposal, and says by whom it is signed. */
+export async function verifyProposal(types: EntryTypes, proposal: Uint8Array): Promise<VerifiedBody> {
+  const { body } = await types.verify(proposal);
+  return { body, signers: signersOf(types, body) };
+}
+
+/** Who is to be counted for an entry: the names in its certificates, or its key. */
+function signersOf(types: EntryTypes, body: Uint8Array): EntrySigner[] {
+  const terms = types.searchTerms(body);
+  const issuer = terms.find(({ kind }) => kind === 'issuer');
+  const identity = terms.find(({ kind }) => kind === 'subject') ?? terms.find(({ kind }) => kind === 'publicKey');
+  if (identity === undefined) return [];
+  const name =
+    'text' in identity
+      ? identity.text
+      : 'fingerprint' in identity
+        ? Buffer.from(identity.fingerprint).toString('hex')
+        : '';
+  return [{ identity: name, ...(issuer !== undefined && 'text' in issuer ? { issuer: issuer.text } : {}) }];
+}
+
+function errorOf(result: { code: ErrorCode | undefined; message: string } | undefined): Error {
+  if (result?.code !== undefined) return new SignetError(result.code, result.message);
+  return new Error(result?.message ?? 'a verification thread gave no answer');
+}

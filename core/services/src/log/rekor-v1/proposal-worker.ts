@@ -1,0 +1,24 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { SignetError } from '@signet/primitives/formats';
+import { EntryTypes } from '../types/index.ts';
+import { type ProposalAnswer, type ProposalTask, verifyProposal } from './proposal-verifier.ts';
+
+const { modules } = workerData as { modules: readonly string[] };
+const types = EntryTypes.load(modules);
+
+parentPort?.on('message', async ({ id, proposals }: ProposalTask) => {
+  const started = performance.now();
+  const results = await Promise.all(proposals.map(verify));
+  const answer: ProposalAnswer = { id, results, milliseconds: performance.now() - started };
+  parentPort?.postMessage(answer);
+});
+
+async function verify(proposal: Uint8Array): Promise<ProposalAnswer['results'][number]> {
+  try {
+    return await verifyProposal(await types, proposal);
+  } catch (error) {
+    // Classes don't survive the way between threads; code and message do.
+    const message = error instanceof Error ? error.message : String(error);
+    return { code: error instanceof SignetError ? error.code : undefined, message };
+  }
+}

@@ -1,0 +1,10 @@
+export {
+  byteSchema,
+  bytesField,
+  type EntryContext,
+  type EntryType,
+  hashSchema,
+  objectSchema,
+  proposalError,
+} from './entry-type.ts';
+export { builtInEntryTypes, EntryTypes, type VerifiedProposal } from './entry-types.ts';
