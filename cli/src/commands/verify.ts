@@ -58,7 +58,8 @@ export const command: Command = {
     if (!existsSync(path)) return await verifyVersion(context, values, what);
     if (bundle !== undefined) return await verifyFile(context, values, path, resolve(context.cwd, bundle));
     if (statSync(path).isDirectory()) return await verifyProject(context, values, path);
-    if (['package-lock.json', 'npm-shrinkwrap.json'].includes(basename(path))) {
+    const { lockfileNames } = await import('@signet/client/preflight');
+    if (lockfileNames.includes(basename(path))) {
       return await verifyProject(context, values, dirname(path), path);
     }
     return await verifyTarball(context, values, path);

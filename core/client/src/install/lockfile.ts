@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { equalBytes, SignetError } from '@signet/primitives/basics';
-import { type PackageLock, readPackageLock } from '../npm/lockfile/index.ts';
+import { type PackageLock, readAnyLockfile, readPackageLock } from '../npm/lockfile/index.ts';
 
 /** The lockfile that npm is going to read. */
 export interface ProjectLockfile {
@@ -39,14 +39,14 @@ export async function readProjectLockfile(directory: string): Promise<ProjectLoc
 }
 
 /**
- * Reads one lockfile of npm, wherever it lies.
+ * Reads one lockfile of npm, pnpm, yarn 1 or bun, wherever it lies.
  *
  * @throws ERR_LOCKFILE, ERR_INTEGRITY_FORMAT, ERR_INPUT_TOO_LARGE
  */
 export async function readLockfile(path: string): Promise<ProjectLockfile> {
   const bytes = await readOptional(path);
   if (bytes === undefined) throw new SignetError('ERR_LOCKFILE', `there is no ${path}`);
-  return { path, bytes, lock: readPackageLock(bytes) };
+  return { path, bytes, lock: readAnyLockfile(basename(path), bytes) };
 }
 
 /**

@@ -1,6 +1,7 @@
 // What a run needs in which everything is known already; the entry point `@signet/client/preflight`. It loads no cryptography, no
 // YAML and none of npm's libraries until something must be fetched, verified or read anew.
 
+export { lockfileNames } from '../npm/lockfile/index.ts';
 export { describeIdentity, trustLockFileName } from '../policy/index.ts';
 export * from './evidence-file.ts';
 export * from './installed-tree.ts';
