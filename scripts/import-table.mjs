@@ -84,7 +84,14 @@ export const table = [
     name: '@signet/cli',
     packages: ['@signet/primitives', '@signet/client'],
     // Loaded if it is installed, by the commands that run a server: a consumer's install stays small.
-    exceptions: { '@signet/registry': ['src/commands/init.ts', 'src/commands/up.ts', 'src/commands/dev.ts'] },
+    exceptions: {
+      '@signet/registry': [
+        'src/commands/init.ts',
+        'src/commands/up.ts',
+        'src/commands/dev.ts',
+        'src/commands/log/server-side.ts',
+      ],
+    },
   },
   {
     folder: 'plugins/verdaccio',

@@ -11,6 +11,7 @@ export const verbs: Readonly<Record<string, () => Promise<{ readonly command: Co
   inspect: () => import('./commands/inspect.ts'),
   init: () => import('./commands/init.ts'),
   up: () => import('./commands/up.ts'),
+  log: () => import('./commands/log.ts'),
   dev: () => import('./commands/dev.ts'),
   help: () => import('./commands/help.ts'),
 };
@@ -19,6 +20,6 @@ export const verbs: Readonly<Record<string, () => Promise<{ readonly command: Co
 export const verbGroups: readonly { readonly title: string; readonly verbs: readonly string[] }[] = [
   { title: 'Authors', verbs: ['publish', 'sign', 'whoami'] },
   { title: 'Consumers', verbs: ['ci', 'install', 'verify', 'inspect'] },
-  { title: 'Operators', verbs: ['init', 'up'] },
+  { title: 'Operators', verbs: ['init', 'up', 'log'] },
   { title: 'Development', verbs: ['dev'] },
 ];

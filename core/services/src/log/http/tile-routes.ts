@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } fro
 /** What a log has to be read by. Undefined is what the log does not have (yet). */
 export interface ReadableLog {
   checkpoint(): string | Promise<string>;
-  readTile(level: number, index: number, width?: number): Uint8Array | undefined;
+  readTile(level: number, index: number, width?: number): Uint8Array | undefined | Promise<Uint8Array | undefined>;
   readEntryBundle(index: number, width?: number): Promise<Uint8Array | undefined>;
 }
 

@@ -1,0 +1,26 @@
+import { SignetError } from '@signet/primitives/formats';
+import type { Command } from '../../command.ts';
+import { exitCodes } from '../../exit-codes.ts';
+import { dataOption } from './options.ts';
+import { loadLogServer, logDirectory } from './server-side.ts';
+
+export const reindex: Command = {
+  name: 'log reindex',
+  summary: 'build the search index again from the entries',
+  usage: 'log reindex [--data DIR]',
+  details: ['The index is derived: it is thrown away and built again. The log must not be running meanwhile.'],
+  examples: [{ command: 'signet log reindex --data ./log', explanation: 'when the index is damaged' }],
+  options: dataOption,
+  async run(context, values, positionals) {
+    if (positionals.length > 0) throw new SignetError('ERR_USAGE', 'signet log reindex takes flags only');
+    const server = await loadLogServer();
+    const shards: { number: number; entries: number }[] = [];
+    context.progress('indexing');
+    for (const { number, directory } of server.findShards(logDirectory(context, values))) {
+      shards.push({ number, entries: await server.reindexLog(directory) });
+    }
+    if (context.json) context.printJson({ format: 1, shards });
+    else for (const { number, entries } of shards) context.print(`shard ${number}: ${entries} entries indexed`);
+    return exitCodes.ok;
+  },
+};

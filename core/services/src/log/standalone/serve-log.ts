@@ -1,0 +1,189 @@
+import { randomBytes } from 'node:crypto';
+import { rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { resolve } from 'node:path';
+import type { Writable } from 'node:stream';
+import { SignetError } from '@signet/primitives/formats';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { handleError, handleNotFound } from '../http/errors.ts';
+import { ReadAccess } from '../http/read-access.ts';
+import type { LogShard, LogShards } from '../log-shards.ts';
+import { rekorV2Routes } from '../rekor/routes.ts';
+import type { TransparencyLog } from '../transparency-log.ts';
+import { createSettings, type LogLayout, logLayout, openSettings, openShards } from './log-directory.ts';
+import type { LogSettings } from './settings.ts';
+import { logSigningConfig, logTrustedRoot, shardUrl } from './trust-documents.ts';
+
+export interface ServeLogOptions {
+  /** Data directory; a log is made in it when there is none. */
+  readonly directory: string;
+  /** Default: as the settings say, 3000 for a new log. 0 lets the system choose for a new log. */
+  readonly port?: number;
+  /** Default: as the settings say, 127.0.0.1 for a new log. */
+  readonly host?: string;
+  /** What clients call it, for ever. Default: `http://<host>:<port>`. */
+  readonly publicUrl?: string;
+  /** Of the private keys. */
+  readonly passphrase?: string;
+  /** Where a line in JSON is written for every request; default nowhere. */
+  readonly requestLog?: Writable;
+  readonly onFatal?: (error: unknown) => void;
+}
+
+/** A log that is being served. */
+export interface RunningLog {
+  readonly layout: LogLayout;
+  readonly settings: LogSettings;
+  readonly port: number;
+  readonly shards: LogShards<TransparencyLog>;
+  /** Finishes what is under way and lets go of the directory. */
+  close(): Promise<void>;
+}
+
+/** Milliseconds that requests under way may take after a stop was asked for. */
+const stopGrace = 10_000;
+const defaultPort = 3000;
+
+/**
+ * Serves a transparency log by itself, without certificate authority and registry, on a port of its own. The paths of its public
+ * URL are those of Rekor v2; `trusted_root.json` and `signing_config.v0.2.json` tell whom to trust and where to write.
+ *
+ * @throws ERR_LOG_CONFIG; what opening a log throws
+ */
+export async function serveLog(options: ServeLogOptions): Promise<RunningLog> {
+  const layout = logLayout(resolve(options.directory));
+  const existing = await openSettings(layout, options);
+  const host = options.host ?? existing?.listen.host ?? '127.0.0.1';
+  const wanted = existing !== undefined && options.port === 0 ? undefined : options.port;
+  // It listens before the settings are written, so that nobody else takes a chosen port in between.
+  const server = await listen(host, wanted ?? existing?.listen.port ?? defaultPort);
+  const { port } = server.address() as AddressInfo;
+  let shards: LogShards<TransparencyLog> | undefined;
+  try {
+    const settings = existing ?? (await createSettings(layout, { ...options, host, port }));
+    shards = await openShards(layout, settings, options);
+    const control = randomBytes(32).toString('base64url');
+    const app = await application({ ...options, shards, settings, control });
+    server.removeAllListeners('request');
+    server.on('request', app.routing);
+    writeRunning(layout, { url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`, control, settings });
+    const opened = shards;
+    let closing: Promise<void> | undefined;
+    const close = async (): Promise<void> => {
+      rmSync(layout.running, { force: true });
+      await stop(server);
+      await app.close();
+      await opened.close();
+    };
+    return {
+      layout,
+      settings,
+      port,
+      shards,
+      close: () => {
+        closing ??= close();
+        return closing;
+      },
+    };
+  } catch (error) {
+    await stop(server);
+    await shards?.close();
+    throw error;
+  }
+}
+
+async function application(
+  options: ServeLogOptions & {
+    readonly shards: LogShards<TransparencyLog>;
+    readonly settings: LogSettings;
+    readonly control: string;
+  },
+): Promise<FastifyInstance> {
+  const { shards, settings, control, requestLog } = options;
+  const { publicUrl, readTokens, proxies, dsse, limits } = settings;
+  const { requestBytes, waiting, ...rates } = limits;
+  const app = Fastify({
+    routerOptions: { ignoreDuplicateSlashes: true },
+    return503OnClosing: false,
+    trustProxy: proxies.length === 0 ? false : [...proxies],
+    ...(requestLog === undefined ? {} : { logger: { level: 'info', stream: requestLog } }),
+  });
+  app.setErrorHandler(handleError);
+  const prefix = new URL(publicUrl).pathname.replace(/\/+$/, '');
+  // Below the root the log has one of its own.
+  if (prefix !== '') app.setNotFoundHandler(handleNotFound);
+  const routes = { maximumRequestSize: requestBytes, maximumWaiting: waiting, limits: rates, readTokens, dsse };
+  await app.register(rekorV2Routes(shards, routes), { prefix });
+  const log = { shards, publicUrl };
+  const documents = { 'trusted_root.json': logTrustedRoot, 'signing_config.v0.2.json': logSigningConfig };
+  for (const [name, make] of Object.entries(documents)) {
+    app.get(`${prefix}/${name}`, async (_request, reply) => {
+      // Public facts; whoever fetches them pins what was fetched.
+      reply.header('access-control-allow-origin', '*').header('cache-control', 'no-cache');
+      return make(log);
+    });
+  }
+  const mayControl = new ReadAccess([control]);
+  app.post<{ Body: { overlapSeconds?: unknown } }>(`${prefix}/control/rotate`, async (request) => {
+    mayControl.check(request.headers.authorization);
+    return rotated(await shards.rotate(readOverlap(request.body?.overlapSeconds) * 1000), publicUrl);
+  });
+  await app.ready();
+  return app;
+}
+
+/** What a rotation is answered with. */
+export interface Rotation {
+  readonly number: number;
+  readonly url: string;
+  readonly origin: string;
+}
+
+export function rotated({ number, log }: LogShard<TransparencyLog>, publicUrl: string): Rotation {
+  return { number, url: shardUrl(publicUrl, number), origin: log.origin };
+}
+
+function readOverlap(value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= 366 * 86_400) return value;
+  throw new SignetError('ERR_LOG_REQUEST', 'invalid request: overlapSeconds is not a whole number up to a year');
+}
+
+/** Readable by the owner alone: who has the word can rotate the log. */
+function writeRunning(
+  layout: LogLayout,
+  { url, control, settings }: { url: string; control: string; settings: LogSettings },
+): void {
+  const prefix = new URL(settings.publicUrl).pathname.replace(/\/+$/, '');
+  rmSync(layout.running, { force: true });
+  const text = `${JSON.stringify({ format: 1, pid: process.pid, url: `${url}${prefix}`, control })}\n`;
+  writeFileSync(layout.running, text, { mode: 0o600 });
+}
+
+async function listen(host: string, port: number): Promise<Server> {
+  const server = createServer((_request, response) => {
+    response.writeHead(503, { 'retry-after': '1' }).end();
+  });
+  // A client that sends nothing holds a connection for so long.
+  server.headersTimeout = 30_000;
+  server.requestTimeout = 60_000;
+  await new Promise<void>((done, refuse) => {
+    server.once('error', (cause) => {
+      refuse(new SignetError('ERR_LOG_CONFIG', `cannot listen on ${host}:${port}: ${cause.message}`, { cause }));
+    });
+    server.listen(port, host, () => done());
+  });
+  server.removeAllListeners('error');
+  return server;
+}
+
+function stop(server: Server): Promise<void> {
+  return new Promise((done) => {
+    const cut = setTimeout(() => server.closeAllConnections(), stopGrace);
+    server.close(() => {
+      clearTimeout(cut);
+      done();
+    });
+    server.closeIdleConnections();
+  });
+}
