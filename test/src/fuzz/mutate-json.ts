@@ -84,7 +84,8 @@ function change(document: unknown, random: Random, donor: unknown): void {
       else delete place.container[place.key];
       return;
     case 1:
-      set(place, random.pick(values));
+      // A copy: what a run changes may not be there in the next.
+      set(place, structuredClone(random.pick(values)));
       return;
     case 2:
       set(place, structuredClone(get(random.pick(all))));

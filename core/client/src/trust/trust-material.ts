@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import {
   type Certificate,
   equalBytes,
@@ -100,6 +99,7 @@ function usable<In, Out>(instances: readonly In[], what: string, make: (instance
 export async function loadTrustMaterial(path: string, options: TrustMaterialOptions = {}): Promise<TrustMaterial> {
   let bytes: Uint8Array;
   try {
+    const { readFile } = await import('node:fs/promises');
     bytes = await readFile(path);
   } catch (cause) {
     const problem = (cause as NodeJS.ErrnoException).code ?? String(cause);

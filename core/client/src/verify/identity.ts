@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import {
   type Certificate,
   type FulcioClaims,
@@ -15,7 +14,6 @@ import type { CertificateSigner } from './verified-bundle.ts';
 type Re2Module = typeof import('re2js');
 type Re2 = ReturnType<Re2Module['RE2JS']['compile']>;
 
-const require = createRequire(import.meta.url);
 const patterns = new Map<string, Re2>();
 const maxCachedPatterns = 1000;
 
@@ -95,11 +93,16 @@ function subjectMatches(expected: ExpectedIdentity['subject'], subject: string):
   return typeof expected === 'string' ? expected === subject : compile(expected.pattern).test(subject);
 }
 
+/** Loaded when there is a pattern, and without waiting: most identities are exact, and verification is synchronous. */
+function loadRe2(): Re2Module {
+  return process.getBuiltinModule('node:module').createRequire(import.meta.url)('re2js') as Re2Module;
+}
+
 /** RE2 runs in time linear in the subject, whoever wrote pattern and subject. */
 function compile(pattern: string): Re2 {
   const known = patterns.get(pattern);
   if (known !== undefined) return known;
-  const { RE2JS } = require('re2js') as Re2Module;
+  const { RE2JS } = loadRe2();
   try {
     // Compiled by itself first, so that no pattern can close the group around it.
     RE2JS.compile(pattern);

@@ -8,7 +8,9 @@ import {
   trustedRootToJson,
 } from '@signet/primitives/formats';
 import type { TrustMaterialOptions } from '../trust/index.ts';
-import { decidedByPolicy, type ExpectedIdentity, type ExpectedKey, type VerifyOptions } from './options.ts';
+// By the room's index, so that what is built keeps the room in one file.
+import { decidedByPolicy } from './index.ts';
+import type { ExpectedIdentity, ExpectedKey, VerifyOptions } from './options.ts';
 import type { CertificateSigner, VerifiedBundle } from './verified-bundle.ts';
 import type { VerificationRequest } from './verify-all.ts';
 

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { SignetError } from '@signet/primitives/formats';
-import { TrustMaterial } from '../trust/index.ts';
-import { verifyBundle } from './verify-bundle.ts';
+// By the room's index, so that what is built keeps the room in one file.
+import { TrustMaterial, verifyBundle } from './index.ts';
 import {
   optionsOf,
   plainError,

@@ -1,11 +1,14 @@
-import { createRequire } from 'node:module';
 import { utf8 } from '../formats/index.ts';
 import { digest } from './digest.ts';
 
 type Ed25519Module = typeof import('@noble/curves/ed25519.js');
 
-const require = createRequire(import.meta.url);
 let loaded: Ed25519Module | undefined;
+
+function load(): Ed25519Module {
+  const { createRequire } = process.getBuiltinModule('node:module');
+  return createRequire(import.meta.url)('@noble/curves/ed25519.js') as Ed25519Module;
+}
 
 /** dom2(1, "") of RFC 8032 §2: phflag 1 and an empty context. */
 const domain = new Uint8Array([...utf8('SigEd25519 no Ed25519 collisions'), 1, 0]);
@@ -28,7 +31,7 @@ export function verifyEd25519phDigest(
   signature: Uint8Array,
 ): boolean {
   if (signature.length !== 64) return false;
-  loaded ??= require('@noble/curves/ed25519.js') as Ed25519Module;
+  loaded ??= load();
   const { Point } = loaded.ed25519;
   const order = Point.Fn.ORDER;
   const s = littleEndian(signature.subarray(32));

@@ -1,0 +1,44 @@
+// Last part of a library's build: one file for each room and a few that they share, instead of one for each source. Node
+// spends more time on finding and reading fifty small modules than on running them. Types stay as tsc writes them.
+//
+// esbuild as WebAssembly: slower than its binaries, but the same one package without install scripts on every platform.
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { build } from 'esbuild-wasm';
+
+const { name, exports } = JSON.parse(readFileSync('package.json', 'utf8'));
+
+/** By source file, the name that users import it by. */
+const entryPoints = new Map(
+  Object.entries(exports)
+    .filter(([, target]) => target['@signet/source'] !== undefined)
+    .map(([entry, target]) => [path.resolve(target['@signet/source']), name + entry.slice(1)]),
+);
+
+/** A room imports another by its index (scripts/import-table.mjs): by name it stays one file, which nobody takes in. */
+const roomsByName = {
+  name: 'rooms by name',
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /\/index\.ts$/ }, ({ path: specifier, resolveDir, kind }) => {
+      const room = kind === 'entry-point' ? undefined : entryPoints.get(path.resolve(resolveDir, specifier));
+      return room === undefined ? undefined : { path: room, external: true };
+    });
+  },
+};
+
+await build({
+  entryPoints: [...entryPoints.keys()],
+  outdir: 'dist',
+  outbase: 'src',
+  // As deep below the package as the sources, because those name ../../package.json.
+  chunkNames: path.posix.join('shared', '[name]-[hash]'),
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'es2024',
+  // Only what the package consists of is taken in; its dependencies are installed beside it.
+  packages: 'external',
+  plugins: [roomsByName],
+  logLevel: 'warning',
+});
