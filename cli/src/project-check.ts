@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
 import type { LoadedPolicy, LockfileReport, NpmProject, ProjectLockfile, VerdictCache } from '@signet/client/preflight';
 import { inert } from '@signet/primitives/basics';
@@ -12,6 +13,8 @@ export const projectOptions = {
     type: 'boolean',
     description: 'refuse packages that are not in trust-lock.json yet; the rule where CI is set',
   },
+  sarif: { type: 'string', argument: 'FILE', description: 'write the findings as SARIF, too' },
+  junit: { type: 'string', argument: 'FILE', description: 'write the findings as JUnit XML, too' },
   'trust-from': {
     type: 'string',
     argument: 'REF',
@@ -23,6 +26,7 @@ export const projectOptions = {
 export interface ProjectCheck {
   readonly project: NpmProject;
   readonly lockfile: ProjectLockfile;
+  readonly loaded: LoadedPolicy;
   readonly report: LockfileReport;
   /** Adds what was pinned to trust-lock.json, and says so; to be called once the installation is allowed. */
   readonly keepPins: () => Promise<void>;
@@ -36,13 +40,15 @@ export interface ProjectCheckOptions {
   readonly policy?: (verdicts: VerdictCache | undefined) => Promise<LoadedPolicy>;
   /** Use no verdicts of earlier runs, which left no bundles. */
   readonly needsBundles?: boolean;
+  /** Ask for the evidence of packages, too, that the policy does not name. */
+  readonly everything?: boolean;
 }
 
 /** Judges everything that the lockfile of a project names. Nothing is installed. */
 export async function checkProject(
   context: CommandContext,
   values: OptionValues,
-  { project, policy, needsBundles = false, ...given }: ProjectCheckOptions,
+  { project, policy, needsBundles = false, everything = false, ...given }: ProjectCheckOptions,
 ): Promise<ProjectCheck> {
   const install = await import('@signet/client/preflight');
   const { cwd, env } = context;
@@ -68,7 +74,9 @@ export async function checkProject(
     lockfile,
     verdicts,
     pins: { lock, frozen },
+    everything,
   });
+  await writeReports(context, values, report);
   await saveVerdicts(context, verdicts);
   const keepPins = async (): Promise<void> => {
     const { newPins } = report;
@@ -79,7 +87,22 @@ export async function checkProject(
     }
     context.note(`commit ${relative(cwd, trustLockPath)}`);
   };
-  return { project, lockfile, report, keepPins };
+  return { project, lockfile, loaded, report, keepPins };
+}
+
+async function writeReports(context: CommandContext, values: OptionValues, report: LockfileReport): Promise<void> {
+  const [sarif, junit] = [textOption(values, 'sarif'), textOption(values, 'junit')];
+  if (sarif === undefined && junit === undefined) return;
+  const [{ junitDocument, sarifDocument }, { violationCodes }] = await Promise.all([
+    import('./report-formats.ts'),
+    import('@signet/client/policy'),
+  ]);
+  const write = async (path: string | undefined, text: () => string): Promise<void> => {
+    if (path !== undefined) await writeFile(resolve(context.cwd, path), text());
+  };
+  const lockfile = relative(context.cwd, report.lockfile);
+  await write(sarif, () => `${JSON.stringify(sarifDocument(report, lockfile, violationCodes), undefined, 2)}\n`);
+  await write(junit, () => junitDocument(report));
 }
 
 /** As CI platforms announce themselves. */

@@ -6,6 +6,8 @@ export const verbs: Readonly<Record<string, () => Promise<{ readonly command: Co
   sign: () => import('./commands/sign.ts'),
   whoami: () => import('./commands/whoami.ts'),
   ci: () => import('./commands/ci.ts'),
+  audit: () => import('./commands/audit.ts'),
+  export: () => import('./commands/export.ts'),
   install: () => import('./commands/install.ts'),
   verify: () => import('./commands/verify.ts'),
   inspect: () => import('./commands/inspect.ts'),
@@ -19,7 +21,7 @@ export const verbs: Readonly<Record<string, () => Promise<{ readonly command: Co
 /** The verbs as `signet --help` groups them: by who uses them. */
 export const verbGroups: readonly { readonly title: string; readonly verbs: readonly string[] }[] = [
   { title: 'Authors', verbs: ['publish', 'sign', 'whoami'] },
-  { title: 'Consumers', verbs: ['ci', 'install', 'verify', 'inspect'] },
+  { title: 'Consumers', verbs: ['ci', 'install', 'verify', 'audit', 'export', 'inspect'] },
   { title: 'Operators', verbs: ['init', 'up', 'log'] },
   { title: 'Development', verbs: ['dev'] },
 ];

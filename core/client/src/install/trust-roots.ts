@@ -73,6 +73,17 @@ export class TrustRoots {
     return computing;
   }
 
+  /**
+   * The bytes of a root.
+   *
+   * @throws as {@link load}
+   */
+  async bytes(name: string): Promise<Uint8Array> {
+    const reference = this.#references.find((candidate) => candidate.name === name);
+    if (reference === undefined) throw new SignetError('ERR_TRUST_MATERIAL', `the policy has no trust root ${name}`);
+    return await this.#read(reference);
+  }
+
   async #digest(name: string): Promise<string | undefined> {
     const reference = this.#references.find((candidate) => candidate.name === name);
     if (reference === undefined) return undefined;

@@ -24,6 +24,8 @@ export interface VerifyLockfileOptions extends Omit<JudgeOptions, 'evidence' | '
   /** The folder of the lockfile, unless that was read already. */
   readonly projectDirectory: string;
   readonly lockfile?: ProjectLockfile;
+  /** Judge packages, too, that the policy says nothing about. */
+  readonly everything?: boolean;
   /** What earlier runs verified. */
   readonly verdicts?: VerdictCache | undefined;
   /** Called after each package that was judged. */
@@ -189,7 +191,7 @@ async function verdictSubject(
 
 /** Those packages whose evidence is needed, each version with the same bytes once; for the others what noMatch says. */
 function sort(
-  { policy, pins }: VerifyLockfileOptions,
+  { policy, pins, everything = false }: VerifyLockfileOptions,
   packages: readonly LockedPackage[],
   violations: Violation[],
 ): { candidates: readonly Candidate[]; unmatched: number; local: number } {
@@ -202,7 +204,7 @@ function sort(
       continue;
     }
     const key = `${name}@${version} ${integrity ?? ''}`;
-    if (!concernsPackage(policy, name, version, integrity, pins?.lock)) {
+    if (!everything && !concernsPackage(policy, name, version, integrity, pins?.lock)) {
       if (!unmatched.has(key))
         violations.push(...evaluatePolicy(policy, { name, version, attestations: [] }).violations);
       unmatched.add(key);
