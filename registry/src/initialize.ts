@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { SignetError } from '@signet/primitives/formats';
 import { createDevelopmentKeys } from './development/index.ts';
 import { lockDirectory } from './directory-lock.ts';
@@ -13,9 +13,10 @@ import {
   parseInstanceFile,
 } from './instance-file.ts';
 import { type InstanceLayout, instanceLayout } from './layout.ts';
-import { createMaterial, openMaterial } from './material.ts';
+import { createMaterial, type OfflineKeys, openMaterial } from './material.ts';
 import { type InstanceUrls, instanceUrls, isLoopback, parsePublicUrl } from './public-url.ts';
 import { createClientTrustConfig, createSigningConfig, createTrustedRoot } from './trust-documents.ts';
+import { ensureTrustRepository } from './trust-repository.ts';
 
 /** What a new instance is to be. */
 export interface InitOptions {
@@ -36,6 +37,10 @@ export interface InitOptions {
   readonly uplink?: InstanceConfiguration['uplink'];
   /** Encrypts the private keys. */
   readonly passphrase?: string;
+  /** Make the keys of the roots (certificates and trust root) elsewhere; the instance runs without them. */
+  readonly offlineKeys?: OfflineKeys;
+  /** Files that describe a key (see openSigner), by the name of the key they are put in the place of: `ca-intermediate`, `tsa`, … */
+  readonly keyFiles?: Readonly<Record<string, string>>;
   readonly now?: () => Date;
 }
 
@@ -117,7 +122,8 @@ async function createInstance(layout: InstanceLayout, options: InitOptions): Pro
   await createDurably(layout.policyFile, formatFirstPolicy(configuration, urls, options.publishers ?? []));
   if (configuration.developmentIdentity) await createDevelopmentKeys(layout);
 
-  await createMaterial(layout, configuration, options.passphrase);
+  await placeKeyFiles(layout, options.keyFiles ?? {});
+  const holders = await createMaterial(layout, configuration, options.passphrase, options.offlineKeys);
   const { publicMaterial } = await openMaterial(layout, configuration, options.passphrase);
   const { created, developmentIdentity } = configuration;
   const signingConfig = createSigningConfig(urls, created, developmentIdentity);
@@ -126,8 +132,27 @@ async function createInstance(layout: InstanceLayout, options: InitOptions): Pro
   await createDurably(layout.trust.signingConfig, json(signingConfig));
   const trustedRoot: unknown = JSON.parse((await readIfPresent(layout.trust.trustedRoot)) ?? '');
   await createDurably(layout.trust.clientTrustConfig, json(createClientTrustConfig(trustedRoot, signingConfig)));
+  await ensureTrustRepository(layout, holders, options.passphrase);
   await writeDurably(layout.state.format, `${JSON.stringify({ ...format, state: 'ready' })}\n`);
   return { configuration, layout, urls, created: true };
+}
+
+/** Keys that are elsewhere: their descriptions stand where their files would. */
+async function placeKeyFiles(layout: InstanceLayout, files: Readonly<Record<string, string>>): Promise<void> {
+  const { directory, ...paths } = layout.keys;
+  await makeDirectory(directory, 0o700);
+  for (const [name, file] of Object.entries(files)) {
+    const path = Object.values(paths).find((candidate) => basename(candidate) === `${name}.key`);
+    if (path === undefined) {
+      const known = Object.values(paths).map((candidate) => basename(candidate, '.key'));
+      throw new SignetError('ERR_INSTANCE_CONFIG', `there is no key ${JSON.stringify(name)}`, {
+        expected: known.join(', '),
+      });
+    }
+    const text = await readIfPresent(file);
+    if (text === undefined) throw new SignetError('ERR_KEY_FILE', `${file} is not there`);
+    await createDurably(path, text, 0o600);
+  }
 }
 
 function firstConfiguration(options: InitOptions): InstanceConfiguration {

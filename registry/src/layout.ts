@@ -16,6 +16,10 @@ export interface InstanceLayout {
     readonly log: string;
     readonly timestampRoot: string;
     readonly timestamp: string;
+    /** Signs root and targets of the trust root, unless the instance was made with keys elsewhere. */
+    readonly tufRoot: string;
+    /** Signs its snapshot and timestamp. */
+    readonly tufOnline: string;
   };
   readonly certificates: {
     readonly directory: string;
@@ -28,6 +32,14 @@ export interface InstanceLayout {
     readonly trustedRoot: string;
     readonly signingConfig: string;
     readonly clientTrustConfig: string;
+  };
+  /** The trust root as clients fetch it: a TUF repository. */
+  readonly tuf: {
+    readonly directory: string;
+    /** A change that waits for signatures. */
+    readonly proposal: string;
+    /** A signed change that the running instance takes up. */
+    readonly incoming: string;
   };
   readonly logDirectory: string;
   readonly certificateLogDirectory: string;
@@ -45,6 +57,12 @@ export interface InstanceLayout {
     readonly lock: string;
     /** Exists while the instance runs, and after a crash. */
     readonly running: string;
+    /** Which key and certificate of each service is in use. */
+    readonly generations: string;
+    /** Tokens that may be used once and were. */
+    readonly usedTokens: string;
+    /** Who got certificates, and when last. */
+    readonly issued: string;
   };
 }
 
@@ -64,6 +82,8 @@ export function instanceLayout(directory: string): InstanceLayout {
       log: at('keys', 'log.key'),
       timestampRoot: at('keys', 'tsa-root.key'),
       timestamp: at('keys', 'tsa.key'),
+      tufRoot: at('keys', 'tuf-root.key'),
+      tufOnline: at('keys', 'tuf-online.key'),
     },
     certificates: {
       directory: at('certificates'),
@@ -76,6 +96,7 @@ export function instanceLayout(directory: string): InstanceLayout {
       signingConfig: at('trust', 'signing_config.v0.2.json'),
       clientTrustConfig: at('trust', 'client_trust_config.json'),
     },
+    tuf: { directory: at('tuf'), proposal: at('tuf', 'proposal'), incoming: at('tuf', 'incoming') },
     logDirectory: at('log'),
     certificateLogDirectory: at('ct'),
     registry: {
@@ -90,6 +111,9 @@ export function instanceLayout(directory: string): InstanceLayout {
       format: at('state', 'format.json'),
       lock: at('state', 'lock.sqlite'),
       running: at('state', 'running.json'),
+      generations: at('state', 'generations.json'),
+      usedTokens: at('state', 'used-tokens.sqlite'),
+      issued: at('state', 'issued.sqlite'),
     },
   };
 }

@@ -8,6 +8,7 @@ export interface InstanceUrls {
   readonly ct: string;
   readonly log: string;
   readonly tsa: string;
+  readonly tuf: string;
   readonly oidc: string;
   readonly ciIssuer: string;
   readonly instance: string;
@@ -56,10 +57,16 @@ export function instanceUrls(publicUrl: string): InstanceUrls {
     ct: below('ct'),
     log: below('log'),
     tsa: below('tsa'),
+    tuf: below('tuf'),
     oidc: below('oidc'),
     ciIssuer: below('oidc/ci'),
     instance: below('v1/instance'),
     trustedRoot: below('v1/trusted_root.json'),
     signingConfig: below('v1/signing_config.v0.2.json'),
   };
+}
+
+/** The base URL of a certificate log: a rotation continues it in a new log beside the old one. */
+export function certificateLogUrl(urls: InstanceUrls, generation: number): string {
+  return generation === 1 ? urls.ct : `${urls.ct}-${generation}`;
 }

@@ -1,7 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import { SignetError } from '@signet/primitives/formats';
-import { CertificateAuthority, caRoutes, IssuerConfiguration, parseIssuers } from '@signet/services/ca';
+import {
+  CertificateAuthority,
+  caRoutes,
+  IssuerConfiguration,
+  openIssuanceLedger,
+  openUsedTokens,
+  parseIssuers,
+} from '@signet/services/ca';
 import {
   type CertificateLog,
   ctRoutes,
@@ -12,15 +19,28 @@ import {
   type TransparencyLog,
 } from '@signet/services/log';
 import { TimestampAuthority, tsaRoutes } from '@signet/services/tsa';
-import Fastify from 'fastify';
+import { type TufRepository, tufRoutes } from '@signet/services/tuf';
+import Fastify, { type FastifyInstance } from 'fastify';
 import { describeInstance } from './description.ts';
+import { certificateLogDirectory, type Generations, generationPaths } from './generations.ts';
 import type { Instance } from './initialize.ts';
-import type { InstanceMaterial } from './material.ts';
-import { servicesPrefix } from './public-url.ts';
+import { type InstanceMaterial, openCertificateLogSigner, openMaterial } from './material.ts';
+import { certificateLogUrl, servicesPrefix } from './public-url.ts';
+
+/** Parts of an instance that can be served without the others. */
+export const serviceNames = ['ca', 'log', 'tsa', 'tuf'] as const;
+
+export type ServiceName = (typeof serviceNames)[number];
 
 /** Everything below `/-/signet/` but the development identity provider. */
 export interface Services {
   readonly handler: RequestListener;
+  /**
+   * Exchanges keys and certificates without an outage: requests under way end with the old ones.
+   *
+   * @throws what opening them throws; then the old ones go on
+   */
+  use(generations: Generations): Promise<void>;
   /** Finishes what was accepted and closes the logs. */
   close(): Promise<void>;
 }
@@ -28,80 +48,161 @@ export interface Services {
 /** What the services are started with. */
 export interface ServicesOptions {
   readonly instance: Instance;
-  readonly material: InstanceMaterial;
+  readonly generations: Generations;
+  readonly trust: TufRepository;
+  readonly passphrase: string | undefined;
   /** Whether the development identity provider is served now. */
   readonly devIdentity: boolean;
+  /** Default: all. The certificate log comes with the authority. */
+  readonly only?: ReadonlySet<ServiceName>;
 }
 
 /**
  * Opens the logs and starts the authorities over them, each below its path (INTERFACES.md, "One origin").
  *
- * @throws ERR_ISSUER_CONFIG, ERR_AUTHORITY_CHAIN, and what opening a log throws
+ * @throws ERR_ISSUER_CONFIG, ERR_AUTHORITY_CHAIN, and what opening keys and logs throws
  */
 export async function startServices(options: ServicesOptions): Promise<Services> {
-  const { instance, material, devIdentity } = options;
-  const { layout, urls } = instance;
-  const { caSigner, timestampSigner, certificateLogSigner, logSigner, publicMaterial } = material;
-  const issuers = await readIssuers(instance, devIdentity);
-  const opened: (CertificateLog | TransparencyLog)[] = [];
+  const opened = new OpenServices(options);
   try {
-    const certificateLog = await openCertificateLog({
-      directory: layout.certificateLogDirectory,
-      origin: logOrigin(urls.ct),
-      signer: certificateLogSigner,
-      acceptedRoots: publicMaterial.caChain.slice(-1),
-    });
-    opened.push(certificateLog);
-    const log = await openTransparencyLog({
-      directory: layout.logDirectory,
-      origin: logOrigin(urls.log),
-      signer: logSigner,
-    });
-    opened.push(log);
-    const authority = new CertificateAuthority({
-      signer: caSigner,
-      chain: publicMaterial.caChain,
-      issuers,
-      certificateLog,
-      certificateLogKey: publicMaterial.certificateLogKey.spki,
-    });
-    const timestampAuthority = new TimestampAuthority({
-      signer: timestampSigner,
-      chain: publicMaterial.timestampChain,
-    });
-
-    const app = Fastify({ routerOptions: { ignoreDuplicateSlashes: true }, return503OnClosing: false });
-    await app.register(caRoutes(authority), { prefix: `${servicesPrefix}/ca` });
-    await app.register(ctRoutes(certificateLog), { prefix: `${servicesPrefix}/ct` });
-    await app.register(rekorV2Routes(log), { prefix: `${servicesPrefix}/log` });
-    await app.register(tsaRoutes(timestampAuthority), { prefix: `${servicesPrefix}/tsa` });
-    await app.register(describeInstance(instance, { devIdentity }), { prefix: `${servicesPrefix}/v1` });
-    await app.ready();
-    return {
-      handler: (request, response) => app.routing(request, response),
-      async close() {
-        await app.close();
-        await closeAll(opened);
-      },
-    };
+    await opened.use(options.generations);
+    return opened;
   } catch (error) {
-    await closeAll(opened);
+    await opened.close().catch(() => undefined);
     throw error;
   }
 }
 
-/** Closes in reverse order, all of them even if one fails. */
-async function closeAll(logs: readonly (CertificateLog | TransparencyLog)[]): Promise<void> {
-  const results = await Promise.allSettled([...logs].reverse().map((log) => log.close()));
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
+class OpenServices implements Services {
+  readonly #options: ServicesOptions;
+  readonly #closing: (() => void | Promise<void>)[] = [];
+  readonly #certificateLogs = new Map<number, CertificateLog>();
+  #log: TransparencyLog | undefined;
+  #memory: { usedTokens: ReturnType<typeof openUsedTokens>; issued: ReturnType<typeof openIssuanceLedger> } | undefined;
+  #app: FastifyInstance | undefined;
+
+  constructor(options: ServicesOptions) {
+    this.#options = options;
+  }
+
+  readonly handler: RequestListener = (request, response) => {
+    if (this.#app === undefined) response.writeHead(503).end();
+    else this.#app.routing(request, response);
+  };
+
+  async use(generations: Generations): Promise<void> {
+    const { instance, passphrase } = this.#options;
+    const material = await openMaterial(instance.layout, instance.configuration, passphrase, generations);
+    const app = await this.#build(material, generations);
+    const before = this.#app;
+    this.#app = app;
+    await before?.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#app?.close();
+    // In reverse order, all of them even if one fails.
+    const results = await Promise.allSettled([...this.#closing].reverse().map(async (close) => close()));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  #serves(name: ServiceName): boolean {
+    return this.#options.only?.has(name) ?? true;
+  }
+
+  async #build(material: InstanceMaterial, generations: Generations): Promise<FastifyInstance> {
+    const { instance, devIdentity, trust } = this.#options;
+    const app = Fastify({ routerOptions: { ignoreDuplicateSlashes: true }, return503OnClosing: false });
+    if (this.#serves('ca')) await this.#addAuthority(app, material, generations);
+    if (this.#serves('log')) {
+      this.#log ??= await this.#openLog(material);
+      await app.register(rekorV2Routes(this.#log), { prefix: `${servicesPrefix}/log` });
+    }
+    if (this.#serves('tsa')) {
+      const signer = material.timestampSigner;
+      const authority = new TimestampAuthority({ signer, chain: material.publicMaterial.timestampChain });
+      await app.register(tsaRoutes(authority), { prefix: `${servicesPrefix}/tsa` });
+    }
+    if (this.#serves('tuf')) await app.register(tufRoutes(trust), { prefix: `${servicesPrefix}/tuf` });
+    const description = describeInstance(instance, { devIdentity, trust, generations });
+    await app.register(description, { prefix: `${servicesPrefix}/v1` });
+    await app.ready();
+    return app;
+  }
+
+  async #addAuthority(app: FastifyInstance, material: InstanceMaterial, generations: Generations): Promise<void> {
+    const { instance, devIdentity } = this.#options;
+    const { layout } = instance;
+    const { caChain, certificateLogKey } = material.publicMaterial;
+    const issuers = await readIssuers(instance, devIdentity);
+    const certificateLog = await this.#openCertificateLogs(generations.ctlog, caChain.slice(-1));
+    if (this.#memory === undefined) {
+      const usedTokens = openUsedTokens(layout.state.usedTokens);
+      this.#closing.push(() => usedTokens.close());
+      const issued = openIssuanceLedger(layout.state.issued);
+      this.#closing.push(() => issued.close());
+      this.#memory = { usedTokens, issued };
+    }
+    const { usedTokens, issued } = this.#memory;
+    const authority = new CertificateAuthority({
+      signer: material.caSigner,
+      chain: caChain,
+      issuers,
+      certificateLog,
+      certificateLogKey: certificateLogKey.spki,
+      usedTokens,
+      onIssued: (principal, time) => issued.add(principal, time),
+    });
+    await app.register(caRoutes(authority), { prefix: `${servicesPrefix}/ca` });
+    for (const [generation, log] of this.#certificateLogs) {
+      const { pathname } = new URL(certificateLogUrl(instance.urls, generation));
+      await app.register(ctRoutes(log), { prefix: pathname });
+    }
+  }
+
+  /** Old logs go on being read; the newest takes what the authority issues. */
+  async #openCertificateLogs(newest: number, roots: readonly Uint8Array[]): Promise<CertificateLog> {
+    const { instance, passphrase } = this.#options;
+    const { layout, urls } = instance;
+    for (let generation = 1; generation <= newest; generation++) {
+      const known = this.#certificateLogs.get(generation);
+      if (known !== undefined) {
+        known.acceptRoots(roots);
+        continue;
+      }
+      const { key } = generationPaths(layout, 'ctlog', generation);
+      const log = await openCertificateLog({
+        directory: certificateLogDirectory(layout, generation),
+        origin: logOrigin(certificateLogUrl(urls, generation)),
+        signer: await openCertificateLogSigner(key, passphrase),
+        acceptedRoots: roots,
+      });
+      this.#closing.push(() => log.close());
+      this.#certificateLogs.set(generation, log);
+    }
+    const log = this.#certificateLogs.get(newest);
+    if (log === undefined) throw new SignetError('ERR_INSTANCE', `there is no certificate log ${newest}`);
+    return log;
+  }
+
+  async #openLog(material: InstanceMaterial): Promise<TransparencyLog> {
+    const { layout, urls } = this.#options.instance;
+    const log = await openTransparencyLog({
+      directory: layout.logDirectory,
+      origin: logOrigin(urls.log),
+      signer: material.logSigner,
+    });
+    this.#closing.push(() => log.close());
+    return log;
+  }
 }
 
 /**
  * The issuers that the authority believes. The development provider counts only while it is served: otherwise whoever finds a
  * way to answer at that address would be believed.
  */
-async function readIssuers(instance: Instance, devIdentity: boolean): Promise<IssuerConfiguration> {
+export async function readIssuers(instance: Instance, devIdentity: boolean): Promise<IssuerConfiguration> {
   const { layout, urls } = instance;
   let text: string;
   try {

@@ -1,17 +1,21 @@
 import { readFile } from 'node:fs/promises';
+import type { RequestListener } from 'node:http';
 import { resolve } from 'node:path';
 import { TrustMaterial } from '@signet/client/trust';
 import { equalBytes, SignetError } from '@signet/primitives/formats';
 import { developmentIdentityProvider, readDevelopmentKeys } from './development/index.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
 import { trustRootName } from './first-files.ts';
+import { type Generations, readGenerations } from './generations.ts';
 import { type Mount, OriginServer } from './http-server.ts';
 import { type InitOptions, type Instance, initInstance, openInstance } from './initialize.ts';
+import { Maintenance } from './maintenance.ts';
 import { type InstanceMaterial, openMaterial } from './material.ts';
 import { startPackageRegistry } from './package-registry.ts';
 import { type InstanceUrls, servicesPrefix } from './public-url.ts';
-import { type Services, startServices } from './services.ts';
+import { type ServiceName, startServices } from './services.ts';
 import { markRunning, markStopped } from './storage-sweep.ts';
+import { openTrustRepository } from './trust-repository.ts';
 
 /** How an instance is started. Without an instance in the directory, the options are those of a new one. */
 export interface StartOptions extends Omit<InitOptions, 'port'> {
@@ -19,6 +23,10 @@ export interface StartOptions extends Omit<InitOptions, 'port'> {
    * Default: as the instance says. 0 lets the system choose for a new instance, and means the instance's own port afterwards.
    */
   readonly port?: number;
+  /** Default: everything, with the registry. */
+  readonly only?: readonly ServiceName[];
+  /** Takes sentences for the operator: what expires, how far a rotation is. */
+  readonly onNote?: (sentence: string) => void;
 }
 
 /** A running instance. */
@@ -28,6 +36,8 @@ export interface RunningInstance {
   /** The port it listens on. */
   readonly port: number;
   readonly devIdentity: boolean;
+  /** The newest root of the trust root. */
+  readonly tufRoot: { readonly path: string; readonly fingerprint: string };
   /** Whether this start made the instance. */
   readonly created: boolean;
   /** Finishes what is under way and lets go of the data directory. May be called more than once. */
@@ -57,16 +67,38 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     stops.unshift(() => lock.release());
     const { crashed } = await markRunning(instance.layout.state.running);
     const devIdentity = options.devIdentity ?? false;
-    const material = await openMaterial(instance.layout, instance.configuration, options.passphrase);
+    const { passphrase, onNote = () => undefined, now = () => new Date() } = options;
+    const generations = await readGenerations(instance.layout);
+    const material = await openMaterial(instance.layout, instance.configuration, passphrase, generations);
     await checkTrustedRoot(instance, material);
-    const services: Services = await startServices({ instance, material, devIdentity });
+    const trust = await openTrustRepository(instance.layout, passphrase, now);
+    const only = options.only === undefined ? {} : { only: new Set(options.only) };
+    const services = await startServices({ instance, generations, trust, passphrase, devIdentity, ...only });
     // Requests end before the logs close, the logs close before the directory is given back.
     stops.splice(1, 0, () => services.close());
+    const onSwitch = (next: Generations) => services.use(next);
+    const maintenance = new Maintenance({ instance, trust, generations, passphrase, onSwitch, onNote, now });
+    stops.splice(2, 0, () => maintenance.stop());
+    await maintenance.start();
     const mounts: Mount[] = [];
     if (devIdentity) {
       const keys = await readDevelopmentKeys(instance.layout);
       const handler = developmentIdentityProvider(instance.urls, keys);
       mounts.push({ prefix: `${servicesPrefix}/oidc`, handler });
+    }
+    const { path } = trust.newestRoot;
+    const running: RunningInstance = {
+      instance,
+      urls: instance.urls,
+      port: server.port,
+      devIdentity,
+      tufRoot: { path, fingerprint: trust.rootFingerprint },
+      created: instance.created,
+      stop,
+    };
+    if (options.only !== undefined) {
+      server.mount([...mounts, { prefix: servicesPrefix, handler: services.handler }], notFound);
+      return running;
     }
     const registry = await startPackageRegistry(instance.configuration, instance.layout, { sweep: crashed });
     stops.splice(1, 0, () => markStopped(instance.layout.state.running));
@@ -74,7 +106,7 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     mounts.push({ prefix: `${servicesPrefix}/v1/attestations:batch`, handler: registry.handler });
     mounts.push({ prefix: servicesPrefix, handler: services.handler });
     server.mount(mounts, registry.handler);
-    return { instance, urls: instance.urls, port: server.port, devIdentity, created: instance.created, stop };
+    return running;
   } catch (error) {
     await stop();
     throw error;
@@ -143,6 +175,11 @@ async function checkTrustedRoot(instance: Instance, material: InstanceMaterial):
     );
   }
 }
+
+const notFound: RequestListener = (_request, response) => {
+  response.writeHead(404, { 'content-type': 'application/json' });
+  response.end('{"error":"only a part of the instance is served here"}\n');
+};
 
 /** Runs every step in reverse order of starting; the first failure is thrown after the last step. */
 async function stopAll(stops: readonly (() => void | Promise<void>)[]): Promise<void> {

@@ -35,16 +35,19 @@ export function createTrustedRoot(urls: InstanceUrls, material: PublicMaterial, 
       },
     ],
     certificateAuthorities: [authority(urls.ca, material.authorityName, material.caChain, validFor)],
-    ctlogs: [
-      {
-        baseUrl: urls.ct,
-        hashAlgorithm: 'SHA2_256',
-        publicKey: publicKey(material.certificateLogKey, 'PKIX_ECDSA_P256_SHA_256', created),
-        // RFC 6962 §3.2: the hash of the log's public key.
-        logId: { keyId: toBase64(digest('sha256', material.certificateLogKey.spki)) },
-      },
-    ],
+    ctlogs: [certificateLog(urls.ct, material.certificateLogKey, created)],
     timestampAuthorities: [authority(timestampUrl(urls), material.authorityName, material.timestampChain, validFor)],
+  };
+}
+
+/** A certificate log as a trusted root names it. */
+export function certificateLog(baseUrl: string, key: PublicKeyInfo, start: Date): object {
+  return {
+    baseUrl,
+    hashAlgorithm: 'SHA2_256',
+    publicKey: publicKey(key, 'PKIX_ECDSA_P256_SHA_256', start),
+    // RFC 6962 §3.2: the hash of the log's public key.
+    logId: { keyId: toBase64(digest('sha256', key.spki)) },
   };
 }
 
@@ -86,7 +89,8 @@ function publicKey(info: PublicKeyInfo, keyDetails: KeyDetails, created: Date): 
   return { rawBytes: toBase64(info.spki), keyDetails, validFor: { start: created.toISOString() } };
 }
 
-function authority(uri: string, name: string, chain: readonly Uint8Array[], validFor: object): object {
+/** An authority as a trusted root names it. */
+export function authority(uri: string, name: string, chain: readonly Uint8Array[], validFor: object): object {
   return {
     subject: { organization: name, commonName: `${name} root` },
     uri,

@@ -1,5 +1,6 @@
+import { join, resolve } from 'node:path';
 import { SignetError } from '@signet/primitives/formats';
-import type { Command } from '../command.ts';
+import { type Command, type CommandContext, listOption, type OptionValues, textOption } from '../command.ts';
 import { instanceOptions, loadInstalled, readInstanceOptions } from './instance-options.ts';
 
 const defaultPort = 4873;
@@ -22,11 +23,31 @@ export const command: Command = {
       explanation: 'to try it out',
     },
   ],
-  options: instanceOptions,
+  options: {
+    ...instanceOptions,
+    'offline-keys': {
+      type: 'string',
+      argument: 'DIR',
+      description: 'make the keys of all roots there; lock them away afterwards',
+    },
+    holders: { type: 'string', argument: 'N', description: 'how many people get a key of the trust root (default 3)' },
+    threshold: { type: 'string', argument: 'M', description: 'how many of them must sign a change (default 2)' },
+    key: {
+      type: 'string',
+      argument: 'NAME=FILE',
+      multiple: true,
+      description:
+        'use the key that this file describes (a command or a PKCS #11 device) as ca-intermediate, tsa, ct, …',
+    },
+  },
   async run(context, values, positionals) {
     if (positionals.length > 0)
       throw new SignetError('ERR_USAGE', 'signet init takes flags only; the directory is --data');
-    const options = await readInstanceOptions(context, values);
+    const options = {
+      ...(await readInstanceOptions(context, values)),
+      ...readOfflineKeys(context, values),
+      keyFiles: readKeyFiles(context, values),
+    };
     const registry = await loadInstalled(() => import('@signet/registry'));
     const port = options.port === 0 ? await registry.freePort(options.host ?? '127.0.0.1') : options.port;
     context.progress('making keys and certificates');
@@ -40,6 +61,7 @@ export const command: Command = {
         names: configuration.names,
         data: layout.directory,
         trustedRoot: layout.trust.trustedRoot,
+        tufRoot: join(layout.tuf.directory, 'metadata', '1.root.json'),
         policy: layout.policyFile,
       });
       return 0;
@@ -55,3 +77,32 @@ export const command: Command = {
     return 0;
   },
 };
+
+function readOfflineKeys(context: CommandContext, values: OptionValues) {
+  const directory = textOption(values, 'offline-keys');
+  const [holders, threshold] = [readCount(values, 'holders', 3), readCount(values, 'threshold', 2)];
+  if (directory === undefined) {
+    if (textOption(values, 'holders') === undefined && textOption(values, 'threshold') === undefined) return {};
+    throw new SignetError('ERR_USAGE', '--holders and --threshold go with --offline-keys DIR');
+  }
+  if (threshold > holders) {
+    throw new SignetError('ERR_USAGE', `--threshold ${threshold} can never be met by --holders ${holders}`);
+  }
+  return { offlineKeys: { directory: resolve(context.cwd, directory), holders, threshold } };
+}
+
+function readCount(values: OptionValues, name: string, fallback: number): number {
+  const text = textOption(values, name);
+  if (text === undefined) return fallback;
+  if (/^[1-9]\d?$/.test(text)) return Number(text);
+  throw new SignetError('ERR_USAGE', `--${name} takes a number from 1 to 99, not ${JSON.stringify(text)}`);
+}
+
+function readKeyFiles(context: CommandContext, values: OptionValues): Readonly<Record<string, string>> {
+  const pairs = listOption(values, 'key').map((text) => {
+    const at = text.indexOf('=');
+    if (at < 1) throw new SignetError('ERR_USAGE', `--key takes NAME=FILE, not ${JSON.stringify(text)}`);
+    return [text.slice(0, at), resolve(context.cwd, text.slice(at + 1))] as const;
+  });
+  return Object.fromEntries(pairs);
+}

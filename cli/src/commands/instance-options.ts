@@ -33,6 +33,7 @@ export interface RequestedInstance {
   readonly names?: readonly string[];
   readonly uplink?: 'npmjs' | 'none' | { readonly url: string };
   readonly passphrase?: string;
+  readonly offlineKeys?: { readonly directory: string; readonly holders: number; readonly threshold: number };
 }
 
 /** Flags of the commands that make an instance. */

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { SignetError } from '@signet/primitives/formats';
+import { inert, SignetError } from '@signet/primitives/formats';
 import type { Command } from '../command.ts';
 import { instanceOptions, loadInstalled, readInstanceOptions } from './instance-options.ts';
 
@@ -23,7 +23,10 @@ export const command: Command = {
     const { signal } = context;
     const options = await readInstanceOptions(context, values);
     const registry = await loadInstalled(() => import('@signet/registry'));
-    const running = await registry.startInstance(options);
+    const running = await registry.startInstance({
+      ...options,
+      onNote: (sentence) => context.note(`! ${inert(sentence)}`),
+    });
     const { urls, instance, devIdentity } = running;
     const { layout } = instance;
     if (context.json) {
@@ -35,12 +38,12 @@ export const command: Command = {
         log: urls.log,
         logV1: null,
         tsa: urls.tsa,
-        tuf: null,
+        tuf: urls.tuf,
         oidc: devIdentity ? urls.oidc : null,
         ciIssuer: devIdentity ? urls.ciIssuer : null,
         trustedRoot: layout.trust.trustedRoot,
         signingConfig: layout.trust.signingConfig,
-        tufRoot: null,
+        tufRoot: running.tufRoot.path,
         policy: layout.policyFile,
         data: layout.directory,
       });
@@ -48,7 +51,8 @@ export const command: Command = {
       context.print(
         `${urls.registry} is up${running.created ? ', and new' : ''}; owns ${instance.configuration.names.join(', ')}`,
       );
-      context.note(`trust root: ${layout.trust.trustedRoot}`);
+      context.note(`trust root: ${running.tufRoot.path}`);
+      context.note(`its fingerprint: ${running.tufRoot.fingerprint}`);
       context.note(`who may publish: ${layout.policyFile}`);
       if (devIdentity) context.note(`development logins: ${urls.oidc} (anybody on this computer can be anybody)`);
       context.note('Ctrl-C stops it');

@@ -25,6 +25,8 @@ export interface CertificateAuthorityOptions {
   readonly clock?: () => Date;
   /** Where used tokens of issuers with `single-use-tokens` are remembered. Default: in memory. */
   readonly usedTokens?: UsedTokens;
+  /** Told of every certificate that was issued. */
+  readonly onIssued?: ((principal: Principal, time: Date) => void) | undefined;
   /** Default 600: what every Sigstore client expects to be short. */
   readonly lifetimeSeconds?: number;
   /** How far certificates reach back, for timestamp authorities whose clock is behind (notes/ca.md P8). Default 0. */
@@ -112,6 +114,7 @@ export class CertificateAuthority {
     try {
       const leaf = this.#layOut(key, principal);
       const certificate = await this.#enterAndSign(leaf);
+      this.#options.onIssued?.(principal, this.#clock());
       return { certificate, chain: this.chain, principal };
     } catch (error) {
       release();

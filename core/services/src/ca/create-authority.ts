@@ -1,5 +1,12 @@
 import type { Extension, X509CertificateCreateParams } from '@peculiar/x509';
-import { Certificate, der, type PublicKeyInfo, signatureAlgorithmName } from '@signet/primitives/formats';
+import {
+  Certificate,
+  der,
+  equalBytes,
+  type PublicKeyInfo,
+  SignetError,
+  signatureAlgorithmName,
+} from '@signet/primitives/formats';
 import type { Signer } from '@signet/primitives/keys';
 
 /** A new certificate authority. */
@@ -38,7 +45,6 @@ export async function createAuthority(
   const notBefore = new Date(Math.floor((options.notBefore ?? new Date()).getTime() / 1000) * 1000);
   const rootName = nameOf(options.name, 'root');
   const rootKey = options.rootSigner.publicKey;
-  const intermediateKey = options.intermediateSigner.publicKey;
   const root = await signed(x509, options.rootSigner, {
     subject: rootName,
     issuer: rootName,
@@ -47,20 +53,52 @@ export async function createAuthority(
     publicKey: bufferOf(rootKey.spki),
     extensions: [...authorityExtensions(x509, 1), await keyIdentifier(x509, rootKey)],
   });
-  const intermediate = await signed(x509, options.rootSigner, {
+  const intermediate = await createIntermediate({ ...options, notBefore, root: Certificate.parse(root) });
+  return { root, intermediate };
+}
+
+/** Another issuing certificate under a root that exists. */
+export interface IntermediateOptions {
+  /** Organization, for example the instance's host. */
+  readonly name: string;
+  readonly root: Certificate;
+  /** Holds the private key of `root`. */
+  readonly rootSigner: Signer;
+  readonly intermediateSigner: Signer;
+  /** Default: now. */
+  readonly notBefore?: Date;
+  /** Default 3, and never longer than the root. */
+  readonly intermediateYears?: number;
+}
+
+/**
+ * Makes an intermediate by the profile of fulcio-spec.md §7.
+ *
+ * @returns DER
+ * @throws ERR_AUTHORITY_CHAIN when the signer is not the root's
+ */
+export async function createIntermediate(options: IntermediateOptions): Promise<Uint8Array> {
+  const { root, rootSigner, intermediateSigner } = options;
+  if (!equalBytes(root.publicKey.spki, rootSigner.publicKey.spki)) {
+    throw new SignetError('ERR_AUTHORITY_CHAIN', 'The key that is to sign the intermediate is not that of the root.');
+  }
+  const x509 = await loadX509();
+  const notBefore = new Date(Math.floor((options.notBefore ?? new Date()).getTime() / 1000) * 1000);
+  const wanted = yearsAfter(notBefore, options.intermediateYears ?? 3);
+  const intermediateKey = intermediateSigner.publicKey;
+  return signed(x509, rootSigner, {
     subject: nameOf(options.name, 'intermediate'),
-    issuer: rootName,
+    issuer: new x509.X509Certificate(bufferOf(root.bytes)).subjectName.toJSON(),
     notBefore,
-    notAfter: yearsAfter(notBefore, options.intermediateYears ?? 3),
+    notAfter: wanted < root.notAfter ? wanted : root.notAfter,
     publicKey: bufferOf(intermediateKey.spki),
     extensions: [
       ...authorityExtensions(x509, 0),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.codeSigning]),
       await keyIdentifier(x509, intermediateKey),
-      await x509.AuthorityKeyIdentifierExtension.create(publicKeyOf(x509, rootKey)),
+      await x509.AuthorityKeyIdentifierExtension.create(publicKeyOf(x509, rootSigner.publicKey)),
     ],
   });
-  return { root, intermediate };
 }
 
 function nameOf(organization: string, role: string) {

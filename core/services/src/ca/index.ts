@@ -3,6 +3,7 @@ export * from './certificate-authority.ts';
 export * from './create-authority.ts';
 export * from './explain-token.ts';
 export * from './issuance-error.ts';
+export * from './issuance-ledger.ts';
 export type { Issuer, IssuerType } from './issuer.ts';
 export * from './issuers.ts';
 export * from './precertificate-log.ts';

@@ -1,5 +1,5 @@
 import type { Extension, X509CertificateCreateParams } from '@peculiar/x509';
-import { Certificate, der, signatureAlgorithmName } from '@signet/primitives/formats';
+import { Certificate, der, equalBytes, SignetError, signatureAlgorithmName } from '@signet/primitives/formats';
 import type { Signer } from '@signet/primitives/keys';
 
 /** A new timestamp authority. */
@@ -35,9 +35,7 @@ export async function createTimestampChain(
   const x509 = await import('@peculiar/x509');
   const notBefore = new Date(Math.floor((options.notBefore ?? new Date()).getTime() / 1000) * 1000);
   const rootKey = new x509.PublicKey(Uint8Array.from(options.rootSigner.publicKey.spki));
-  const leafKey = new x509.PublicKey(Uint8Array.from(options.signer.publicKey.spki));
   const rootName = [{ O: [options.name] }, { CN: [`${options.name} timestamp root`] }];
-  const { timeStamping } = x509.ExtendedKeyUsage;
   const root = await signed(x509, options.rootSigner, {
     subject: rootName,
     issuer: rootName,
@@ -50,21 +48,54 @@ export async function createTimestampChain(
       await x509.SubjectKeyIdentifierExtension.create(rootKey),
     ],
   });
-  const leaf = await signed(x509, options.rootSigner, {
+  const leaf = await createTimestampLeaf({ ...options, notBefore, root: Certificate.parse(root) });
+  return { root, leaf };
+}
+
+/** Another leaf under a root that exists. */
+export interface TimestampLeafOptions {
+  readonly name: string;
+  readonly root: Certificate;
+  /** Holds the private key of `root`. */
+  readonly rootSigner: Signer;
+  readonly signer: Signer;
+  /** Default: now. */
+  readonly notBefore?: Date;
+  /** Default 9, and never longer than the root. */
+  readonly leafYears?: number;
+}
+
+/**
+ * Makes the certificate that signs timestamps.
+ *
+ * @returns DER
+ * @throws ERR_AUTHORITY_CHAIN when the signer is not the root's
+ */
+export async function createTimestampLeaf(options: TimestampLeafOptions): Promise<Uint8Array> {
+  const { root, rootSigner } = options;
+  if (!equalBytes(root.publicKey.spki, rootSigner.publicKey.spki)) {
+    throw new SignetError('ERR_AUTHORITY_CHAIN', 'The key that is to sign the leaf is not that of the root.');
+  }
+  await import('reflect-metadata');
+  const x509 = await import('@peculiar/x509');
+  const notBefore = new Date(Math.floor((options.notBefore ?? new Date()).getTime() / 1000) * 1000);
+  const wanted = yearsAfter(notBefore, options.leafYears ?? 9);
+  const rootKey = new x509.PublicKey(Uint8Array.from(rootSigner.publicKey.spki));
+  const leafKey = new x509.PublicKey(Uint8Array.from(options.signer.publicKey.spki));
+  return signed(x509, rootSigner, {
     subject: [{ O: [options.name] }, { CN: [`${options.name} timestamp authority`] }],
-    issuer: rootName,
+    issuer: new x509.X509Certificate(Uint8Array.from(root.bytes)).subjectName.toJSON(),
     notBefore,
-    notAfter: yearsAfter(notBefore, options.leafYears ?? 9),
+    notAfter: wanted < root.notAfter ? wanted : root.notAfter,
     publicKey: leafKey,
     extensions: [
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.ExtendedKeyUsageExtension([timeStamping], true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.timeStamping], true),
       await x509.SubjectKeyIdentifierExtension.create(leafKey),
       await x509.AuthorityKeyIdentifierExtension.create(rootKey),
     ] satisfies Extension[],
   });
-  return { root, leaf };
 }
 
 /** The library lays the certificate out, the signer signs it: its key never becomes a CryptoKey. */

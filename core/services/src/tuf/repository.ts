@@ -145,6 +145,11 @@ export class TufRepository {
     return this.#files.get(`${this.rootVersion}.root.json`) ?? new Uint8Array();
   }
 
+  /** Where the newest root is on disk. */
+  get newestRoot(): { readonly path: string } {
+    return { path: placeOf(this.#directory, `${this.rootVersion}.root.json`) };
+  }
+
   /** SHA-256 of the newest root's file, lower-case hexadecimal: what people compare. */
   get rootFingerprint(): string {
     return toHex(digest('sha256', this.root));

@@ -1,6 +1,7 @@
 import { digest } from '@signet/primitives/crypto';
 import {
   Certificate,
+  equalBytes,
   type PublicKeyInfo,
   parseCheckpoint,
   parseSignedNote,
@@ -54,7 +55,7 @@ export class CertificateLog {
   /** SHA-256 of the key (RFC 6962 §3.2). */
   readonly logId: Uint8Array;
   readonly #signer: Signer;
-  readonly #roots: readonly Certificate[];
+  #roots: readonly Certificate[];
   readonly #engine: LogEngine;
   readonly #issuers: IssuerStore;
 
@@ -99,6 +100,12 @@ export class CertificateLog {
   /** Whether entries are taken. */
   get healthy(): boolean {
     return this.#engine.failure === undefined;
+  }
+
+  /** Accepts submissions that lead to these roots too. @param roots DER */
+  acceptRoots(roots: readonly Uint8Array[]): void {
+    const unknown = roots.filter((root) => !this.#roots.some(({ bytes }) => equalBytes(bytes, root)));
+    this.#roots = [...this.#roots, ...unknown.map((bytes) => Certificate.parse(bytes))];
   }
 
   /** DER of the roots to which submissions must lead. */

@@ -1,0 +1,226 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Certificate, parseJson, SignetError } from '@signet/primitives/formats';
+import { createKeyFile, openSigner, type Signer } from '@signet/primitives/keys';
+import { createAuthority, createIntermediate } from '@signet/services/ca';
+import { createTimestampLeaf } from '@signet/services/tsa';
+import { createDurably, readIfPresent, writeDurably } from './durable-files.ts';
+import {
+  type Generations,
+  generationPaths,
+  type RotatedService,
+  readGenerations,
+  rotatedServices,
+} from './generations.ts';
+import type { Instance } from './initialize.ts';
+import { authorityName, type OfflineKeys, pemChain, readChain, rootKeyPath } from './material.ts';
+import { certificateLogUrl } from './public-url.ts';
+import type { ServiceIdentity } from './trust-changes.ts';
+import { timestampUrl } from './trust-documents.ts';
+
+/** A rotation from its beginning to its end; it survives restarts. */
+export interface Rotation {
+  readonly service: RotatedService;
+  /** The generation that comes. */
+  readonly generation: number;
+  readonly begun: Date;
+  /** How long the new trust is public before it is used, seconds. */
+  readonly leadSeconds: number;
+  /** When the new trust was published. */
+  readonly announced?: Date;
+  /** When the new generation came into use. */
+  readonly switched?: Date;
+}
+
+/** What a rotation is to be. */
+export interface RotationOptions {
+  /** Default eight days: clients ask anew within the seven days for which the timestamp of the trust root is valid. */
+  readonly leadSeconds?: number;
+  /** Where the root keys are that left the machine. */
+  readonly offlineKeys?: Pick<OfflineKeys, 'directory'>;
+  readonly passphrase?: string;
+  /** Only for the authority: another root too, for when the old one's key is not to be relied on. */
+  readonly newRoot?: boolean;
+  readonly now?: () => Date;
+}
+
+const defaultLeadSeconds = 8 * 24 * 3600;
+
+/**
+ * Begins a rotation: makes key and certificate of the next generation and notes what is to happen. The instance publishes the new
+ * trust, waits, switches and ends the old trust, whether it runs now or is started later.
+ *
+ * @throws ERR_ROTATION while another one of the same service is under way; ERR_INSTANCE, ERR_KEY_FILE, ERR_KEY_SIGNER
+ */
+export async function beginRotation(
+  instance: Instance,
+  service: RotatedService,
+  options: RotationOptions = {},
+): Promise<Rotation> {
+  const { layout } = instance;
+  const now = options.now ?? (() => new Date());
+  const generation = (await readGenerations(layout))[service] + 1;
+  const rotation: Rotation = {
+    service,
+    generation,
+    begun: new Date(Math.floor(now().getTime() / 1000) * 1000),
+    leadSeconds: options.leadSeconds ?? defaultLeadSeconds,
+  };
+  if ((await readRotation(instance, service)) !== undefined) throw underWay(service);
+  // The material first: whatever is noted can be done. Two that begin at once collide at the key, which is never overwritten.
+  await makeGeneration(instance, rotation, options);
+  if (!(await createDurably(rotationPath(instance, service), format(rotation)))) throw underWay(service);
+  return rotation;
+}
+
+/** The rotation of a service that is under way. @throws ERR_INSTANCE, ERR_INSTANCE_FORMAT */
+export async function readRotation(instance: Instance, service: RotatedService): Promise<Rotation | undefined> {
+  const path = rotationPath(instance, service);
+  const text = await readIfPresent(path);
+  if (text === undefined) return undefined;
+  const value = parseJson(text, path) as Readonly<Record<string, unknown>>;
+  if (value.format !== 1) {
+    throw new SignetError(
+      'ERR_INSTANCE_FORMAT',
+      `${path} has a format that this Signet does not know; use a newer one`,
+    );
+  }
+  const time = (key: string) => {
+    const found = value[key];
+    return typeof found === 'string' && !Number.isNaN(Date.parse(found)) ? new Date(found) : undefined;
+  };
+  const { generation, leadSeconds } = value;
+  const begun = time('begun');
+  if (typeof generation !== 'number' || typeof leadSeconds !== 'number' || begun === undefined) {
+    throw new SignetError('ERR_INSTANCE', `${path} is damaged; restore it from a backup`);
+  }
+  const announced = time('announced');
+  const switched = time('switched');
+  return {
+    service,
+    generation,
+    begun,
+    leadSeconds,
+    ...(announced === undefined ? {} : { announced }),
+    ...(switched === undefined ? {} : { switched }),
+  };
+}
+
+/** All rotations that are under way. */
+export async function readRotations(instance: Instance): Promise<readonly Rotation[]> {
+  const found = await Promise.all(rotatedServices.map((service) => readRotation(instance, service)));
+  return found.filter((rotation) => rotation !== undefined);
+}
+
+export function writeRotation(instance: Instance, rotation: Rotation): Promise<void> {
+  return writeDurably(rotationPath(instance, rotation.service), format(rotation));
+}
+
+/** Forgets a rotation that is done. */
+export function endRotation(instance: Instance, { service }: Rotation): Promise<void> {
+  return rm(rotationPath(instance, service), { force: true });
+}
+
+/** When a rotation that was announced comes into use. */
+export function switchTime({ announced, leadSeconds }: Rotation): Date | undefined {
+  return announced === undefined ? undefined : new Date(announced.getTime() + leadSeconds * 1000);
+}
+
+/** What a generation of a service is in the trusted root. @throws ERR_INSTANCE, ERR_KEY_FILE */
+export async function serviceIdentity(
+  instance: Instance,
+  service: RotatedService,
+  generation: number,
+  passphrase: string | undefined,
+): Promise<ServiceIdentity> {
+  const { layout, urls, configuration } = instance;
+  const paths = generationPaths(layout, service, generation);
+  const signer = await openSigner(paths.key, passphrase === undefined ? {} : { passphrase });
+  const name = authorityName(configuration);
+  if (service === 'ctlog') return { service, uri: certificateLogUrl(urls, generation), key: signer.publicKey };
+  const chain = await readChain(paths.certificates, signer);
+  return { service, uri: service === 'ca' ? urls.ca : timestampUrl(urls), name, chain };
+}
+
+async function makeGeneration(instance: Instance, rotation: Rotation, options: RotationOptions): Promise<void> {
+  const { layout, configuration } = instance;
+  const { service, generation, begun } = rotation;
+  const { passphrase, offlineKeys } = options;
+  const keyOptions = passphrase === undefined ? {} : { passphrase };
+  const paths = generationPaths(layout, service, generation);
+  const before = generationPaths(layout, service, generation - 1);
+  const previous = await openSigner(before.key, keyOptions);
+  if (service === 'ctlog') {
+    await makeKey(paths.key, previous, keyOptions, service);
+    return;
+  }
+  // Asked for before anything is made: without the root's key there is nothing to begin.
+  const rootPath = rootKeyPath(layout, service === 'ca' ? 'ca-root' : 'tsa-root', offlineKeys);
+  const rootSigner = await openRoot(rootPath, keyOptions, options.newRoot === true);
+  const root = Certificate.parse((await readChain(before.certificates, previous)).at(-1) ?? new Uint8Array());
+  const signer = await makeKey(paths.key, previous, keyOptions, service);
+  const name = authorityName(configuration);
+  if (service === 'tsa') {
+    const leaf = await createTimestampLeaf({ name, rootSigner, root, signer, notBefore: begun });
+    await createDurably(paths.certificates, pemChain([leaf, root.bytes]));
+    return;
+  }
+  const authority = { name, rootSigner, intermediateSigner: signer, notBefore: begun };
+  if (options.newRoot === true) {
+    const made = await createAuthority(authority);
+    await createDurably(paths.certificates, pemChain([made.intermediate, made.root]));
+    return;
+  }
+  const intermediate = await createIntermediate({ ...authority, root });
+  await createDurably(paths.certificates, pemChain([intermediate, root.bytes]));
+}
+
+/** The root's key; with `fresh` a new one beside the old, which stays for the record. */
+async function openRoot(path: string, options: { passphrase?: string }, fresh: boolean): Promise<Signer> {
+  if (fresh) return createKeyFile(path.replace(/\.key$/, `-${Date.now()}.key`), 'PKIX_ECDSA_P384_SHA_384', options);
+  if ((await readIfPresent(path)) !== undefined) return openSigner(path, options);
+  throw new SignetError(
+    'ERR_KEY_FILE',
+    `${path} is not there; name the folder of the keys that left the machine with --offline-keys DIR`,
+  );
+}
+
+/** A key of the same kind as the one before. A description of a key elsewhere may have been put there already. */
+async function makeKey(
+  path: string,
+  previous: Signer,
+  options: { passphrase?: string },
+  service: RotatedService,
+): Promise<Signer> {
+  try {
+    return await createKeyFile(path, previous.keyDetails, options);
+  } catch (error) {
+    const text = await readIfPresent(path);
+    if (text?.includes('"signet-external-key"') || text?.includes('"signet-pkcs11-key"'))
+      return openSigner(path, options);
+    if (text !== undefined) throw underWay(service);
+    throw error;
+  }
+}
+
+function underWay(service: RotatedService): SignetError {
+  return new SignetError(
+    'ERR_ROTATION',
+    `a rotation of the ${names[service]} is under way already; signet doctor says how far it is`,
+  );
+}
+
+const names = { ca: 'certificate authority', tsa: 'timestamp authority', ctlog: 'certificate log' } as const;
+
+function rotationPath({ layout }: Instance, service: RotatedService): string {
+  return join(layout.state.directory, `rotation-${service}.json`);
+}
+
+function format(rotation: Rotation): string {
+  return `${JSON.stringify({ format: 1, ...rotation })}\n`;
+}
+
+/** The generations after a rotation. */
+export function withGeneration(generations: Generations, { service, generation }: Rotation): Generations {
+  return { ...generations, [service]: generation };
+}
