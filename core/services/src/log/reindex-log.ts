@@ -11,10 +11,11 @@ import { tiledFormat } from './tiled-format.ts';
  * Throws the search index of a log away and builds it again from the entries.
  *
  * @param directory of one shard
+ * @param entryTypes modules of entry types that the log takes beyond Rekor's
  * @returns number of entries indexed
  * @throws ERR_LOG_LOCKED while the log is served; ERR_LOG_INDEX; as opening the log for its files
  */
-export async function reindexLog(directory: string): Promise<number> {
+export async function reindexLog(directory: string, entryTypes: readonly string[] = []): Promise<number> {
   const lock = lockDirectory(directory);
   try {
     const guard = new ForkGuard(join(directory, 'released.dat'), false);
@@ -26,7 +27,7 @@ export async function reindexLog(directory: string): Promise<number> {
     store.closeFiles();
     guard.close();
     for (const suffix of ['', '-wal', '-shm']) rmSync(join(directory, `index.db${suffix}`), { force: true });
-    const index = new EntryIndex(directory);
+    const index = new EntryIndex(directory, entryTypes);
     try {
       index.follow({ treeSize, endOffset, packagesEnd });
       await index.catchUp();

@@ -28,6 +28,8 @@ export interface TransparencyLogOptions {
   readonly treeId?: bigint;
   /** Whether entries are indexed for {@link TransparencyLog.search}; default true. */
   readonly search?: boolean;
+  /** Modules of entry types beyond Rekor's, so that the index can read their entries (docs/operator/log-types.md). */
+  readonly entryTypes?: readonly string[];
   readonly batch?: BatchLimits;
   /** A file on other storage in which the last released checkpoint is remembered, synced before every release. */
   readonly forkGuardFile?: string;
@@ -84,7 +86,7 @@ export class TransparencyLog {
     const { directory, signer, batch, forkGuardFile, onFatal } = options;
     checkOrigin(options.origin);
     const origin = checkpointOrigin(options);
-    const index = options.search === false ? undefined : new EntryIndex(directory);
+    const index = options.search === false ? undefined : new EntryIndex(directory, options.entryTypes);
     const batchListeners: ((batch: BatchTimes) => void)[] = [];
     const engine = await LogEngine.open({
       directory,

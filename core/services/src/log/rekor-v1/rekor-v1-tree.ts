@@ -29,10 +29,13 @@ export class RekorV1Tree implements ShardLog {
   readonly treeId: bigint;
   /** SHA-256 of the key in hexadecimal, by which entries name it. */
   readonly logId: string;
+  /** Modules of entry types that it takes beyond Rekor's. */
+  readonly entryTypes: readonly string[];
   readonly #signer: Signer;
 
-  private constructor(log: TransparencyLog, treeId: bigint, signer: Signer) {
+  private constructor(log: TransparencyLog, treeId: bigint, { signer, entryTypes = [] }: RekorV1TreeOptions) {
     this.log = log;
+    this.entryTypes = entryTypes;
     this.treeId = treeId;
     this.logId = toHex(digest('sha256', signer.publicKey.spki));
     this.#signer = signer;
@@ -43,7 +46,7 @@ export class RekorV1Tree implements ShardLog {
    *
    * @throws ERR_KEY_UNSUPPORTED, and what opening a transparency log throws
    */
-  static async open({ host, ...options }: RekorV1TreeOptions): Promise<RekorV1Tree> {
+  static async open(options: RekorV1TreeOptions): Promise<RekorV1Tree> {
     const { publicKey } = options.signer;
     if (publicKey.curve !== 'P-256') {
       const found = publicKey.curve ?? publicKey.algorithm;
@@ -53,7 +56,7 @@ export class RekorV1Tree implements ShardLog {
       });
     }
     const treeId = treeIdOf(publicKey);
-    return new RekorV1Tree(await openTransparencyLog({ ...options, origin: host, treeId }), treeId, options.signer);
+    return new RekorV1Tree(await openTransparencyLog({ ...options, origin: options.host, treeId }), treeId, options);
   }
 
   get size(): bigint {

@@ -17,8 +17,6 @@ import { readSearchQuery } from './search-query.ts';
 export interface RekorV1Options {
   /** Largest request in bytes; default 8 MiB. Artifacts of `rekord` entries come whole and in base64. */
   readonly maximumRequestSize?: number;
-  /** Entry types beyond those of Rekor: modules that export one, see docs/operator/log-types.md. */
-  readonly entryTypes?: readonly string[];
   /** Threads that verify entries under load; default one for each processor, 0 for none. */
   readonly workers?: number;
   /** Requests that may be in verification at a time before 503; default 4,096. */
@@ -44,8 +42,10 @@ export function rekorV1Routes(trees: RekorV1Tree | RekorV1Trees, options: RekorV
   const all = trees instanceof RekorV1Tree ? { all: [onlyTree(trees)] } : trees;
   const access = new ReadAccess(options.readTokens);
   return async (app) => {
-    const log = new RekorV1Log(all, await EntryTypes.load(options.entryTypes));
-    new RekorV1Api(log, access, options).register(app);
+    // The index reads entries by the types that the trees were opened with, so the same ones are taken.
+    const modules = all.all.at(-1)?.log.entryTypes ?? [];
+    const log = new RekorV1Log(all, await EntryTypes.load(modules));
+    new RekorV1Api(log, modules, access, options).register(app);
   };
 }
 
@@ -61,14 +61,14 @@ class RekorV1Api {
   readonly #verifier: ProposalVerifier;
   readonly #metrics: LogMetrics;
 
-  constructor(log: RekorV1Log, access: ReadAccess, options: RekorV1Options) {
-    const { workers, maximumWaiting, entryTypes = [] } = options;
+  constructor(log: RekorV1Log, modules: readonly string[], access: ReadAccess, options: RekorV1Options) {
+    const { workers, maximumWaiting } = options;
     this.#log = log;
     this.#access = access;
     this.#bodyLimit = options.maximumRequestSize ?? 8 << 20;
     this.#limiter = new RateLimiter(options.limits ?? {});
     this.#verifier = new ProposalVerifier(log.types, {
-      modules: entryTypes,
+      modules,
       onVerified: (entries, milliseconds) => this.#metrics.countStage('verify', entries, milliseconds),
       ...(workers === undefined ? {} : { workers }),
       ...(maximumWaiting === undefined ? {} : { maximumWaiting }),

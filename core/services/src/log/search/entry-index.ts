@@ -45,12 +45,16 @@ export class EntryIndex {
   #failure: unknown;
   readonly #waiting = new Set<{ target: IndexTarget; resolve: () => void; reject: (error: unknown) => void }>();
 
-  /** @param directory the log's */
-  constructor(directory: string) {
+  /**
+   * @param directory the log's
+   * @param entryTypes modules of entry types that the log takes beyond Rekor's
+   */
+  constructor(directory: string, entryTypes: readonly string[] = []) {
     this.#files = {
       databaseFile: join(directory, 'index.db'),
       entriesFile: join(directory, 'entries.dat'),
       packagesFile: packageNamesFile(directory),
+      entryTypes,
     };
   }
 

@@ -1,27 +1,31 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { tiledFormat } from '../tiled-format.ts';
+import type { EntryTypes } from '../types/index.ts';
 import type { IndexTarget } from './entry-index.ts';
 import { firstCursor, IndexDatabase } from './index-database.ts';
 import { readPackageNames } from './package-names.ts';
-import { entryTerms, searchKey } from './search-keys.ts';
+import { entryTerms, type SearchTerm, searchKey } from './search-keys.ts';
 
 /** Where the files are. */
 export interface IndexWorkerData {
   readonly databaseFile: string;
   readonly entriesFile: string;
   readonly packagesFile: string;
+  /** Modules of entry types that the log takes beyond Rekor's. */
+  readonly entryTypes: readonly string[];
 }
 
 // Large enough that neighbours in the table meet, small enough that a search waits for milliseconds.
 const bytesPerTransaction = 4 << 20;
 
-const { databaseFile, entriesFile, packagesFile } = workerData as IndexWorkerData;
+const { databaseFile, entriesFile, packagesFile, entryTypes } = workerData as IndexWorkerData;
 const database = new IndexDatabase(databaseFile);
 let cursor = database.cursor();
+let types: EntryTypes | undefined;
 
 /** Indexes what is durable in `entries.dat` up to a size, a piece at a time, then the names, and says how far it is. */
-parentPort?.on('message', (target: IndexTarget) => {
+parentPort?.on('message', async (target: IndexTarget) => {
   // An index that is ahead of its log belongs to a log that was restored from a backup.
   const { treeSize, endOffset, packagesEnd } = cursor;
   if (treeSize > target.treeSize || endOffset > target.endOffset || packagesEnd > target.packagesEnd) {
@@ -31,7 +35,7 @@ parentPort?.on('message', (target: IndexTarget) => {
   if (cursor.treeSize < target.treeSize) {
     const file = openSync(entriesFile, 'r');
     try {
-      while (cursor.treeSize < target.treeSize) indexPiece(file, target.endOffset);
+      while (cursor.treeSize < target.treeSize) await indexPiece(file, target.endOffset);
     } finally {
       closeSync(file);
     }
@@ -76,15 +80,15 @@ function read(file: number, path: string, offset: number, length: number): Buffe
   return bytes;
 }
 
-function indexPiece(file: number, end: number): void {
+async function indexPiece(file: number, end: number): Promise<void> {
   const bytes = read(file, entriesFile, cursor.endOffset, Math.min(bytesPerTransaction, end - cursor.endOffset));
   const keys: { key: Uint8Array; entry: number }[] = [];
   let [entry, offset] = [cursor.treeSize, 0];
   // A piece may end within an entry, which then begins the next one.
   while (offset + 2 <= bytes.length && offset + 2 + bytes.readUInt16BE(offset) <= bytes.length) {
     const length = tiledFormat.recordLength(bytes, offset);
-    for (const term of entryTerms(bytes.subarray(offset + 2, offset + length)))
-      keys.push({ key: searchKey(term), entry });
+    const terms = await termsOf(bytes.subarray(offset + 2, offset + length));
+    for (const term of terms) keys.push({ key: searchKey(term), entry });
     entry += 1;
     offset += length;
   }
@@ -92,4 +96,15 @@ function indexPiece(file: number, end: number): void {
   const next = { ...cursor, treeSize: entry, endOffset: cursor.endOffset + offset };
   database.add(keys, next);
   cursor = next;
+}
+
+/** What bundles use is read at once; the other types are loaded when the first of their entries comes by. */
+async function termsOf(body: Uint8Array): Promise<readonly SearchTerm[]> {
+  const terms = entryTerms(body);
+  if (terms.length > 0) return terms;
+  if (types === undefined) {
+    const { EntryTypes } = await import('../types/index.ts');
+    types = await EntryTypes.load(entryTypes);
+  }
+  return types.searchTerms(body);
 }
