@@ -2,10 +2,13 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import { join } from 'node:path';
 import { SignetError } from '@signet/primitives/formats';
 import { runServer } from 'verdaccio';
+import { provideSigner } from 'verdaccio-signet';
 import { defaultRegistryUrl } from './default-registry.ts';
 import { makeDirectory } from './durable-files.ts';
 import type { InstanceConfiguration } from './instance-file.ts';
 import type { InstanceLayout } from './layout.ts';
+import { servicesPrefix } from './public-url.ts';
+import { openRegistryKey, registryKeyFiles } from './registry-key.ts';
 import { sweepStorage } from './storage-sweep.ts';
 
 /** Verdaccio does not export the type of its configuration. */
@@ -14,21 +17,25 @@ type VerdaccioConfiguration = Exclude<Parameters<typeof runServer>[0], string | 
 /** Verdaccio in this process, with the plugin in it. */
 export interface PackageRegistry {
   readonly handler: RequestListener;
+  /** Paths below those of the services that are the plugin's. */
+  readonly prefixes: readonly string[];
 }
 
 /**
  * Starts the instance's Verdaccio inside this process, without a port of its own.
  *
+ * @param options.passphrase decrypts the key by which the registry signs what it serves
  * @param options.sweep whether the last run ended by a crash, so that its remains must go first
- * @throws as {@link embedVerdaccio}
+ * @throws as {@link embedVerdaccio} and {@link openRegistryKey}
  */
 export async function startPackageRegistry(
   configuration: InstanceConfiguration,
   layout: InstanceLayout,
-  options: { readonly sweep?: boolean } = {},
+  options: { readonly passphrase?: string | undefined; readonly sweep?: boolean } = {},
 ): Promise<PackageRegistry> {
   await makeDirectory(layout.registry.directory);
   await makeDirectory(layout.registry.storage);
+  provideSigner(signerName(layout), await openRegistryKey(layout, options.passphrase));
   if (options.sweep) await sweepStorage(layout.registry.storage);
   return embedVerdaccio(verdaccioConfiguration(configuration, layout), configuration.publicUrl);
 }
@@ -52,7 +59,15 @@ export async function embedVerdaccio(
       'Verdaccio started without its plugin verdaccio-signet, so it would take unsigned packages; it was not put into service',
     );
   }
-  return { handler: withPublicUrl(publicUrl, application) };
+  return {
+    handler: withPublicUrl(publicUrl, application),
+    prefixes: ['attestations:batch', 'bundles', 'policy'].map((path) => `${servicesPrefix}/v1/${path}`),
+  };
+}
+
+/** Several instances may run in one process, as in tests; each signs with its own key. */
+function signerName(layout: InstanceLayout): string {
+  return layout.directory;
 }
 
 /** Verdaccio's configuration for an instance. Owned names never reach an uplink; all others cannot be published. */
@@ -81,6 +96,8 @@ export function verdaccioConfiguration(
         trustedRoot: layout.trust.trustedRoot,
         policy: layout.policyFile,
         auditLog: layout.registry.auditLog,
+        publicUrl: configuration.publicUrl,
+        signatures: { key: { provided: signerName(layout) }, keys: registryKeyFiles(layout).keys },
       },
       // npm asks for vulnerabilities on every install; this passes the question on.
       ...(uplink === 'npmjs' ? { audit: { enabled: true } } : {}),

@@ -100,10 +100,13 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
       server.mount([...mounts, { prefix: servicesPrefix, handler: services.handler }], notFound);
       return running;
     }
-    const registry = await startPackageRegistry(instance.configuration, instance.layout, { sweep: crashed });
+    const registry = await startPackageRegistry(instance.configuration, instance.layout, {
+      passphrase: options.passphrase,
+      sweep: crashed,
+    });
     stops.splice(1, 0, () => markStopped(instance.layout.state.running));
     // Evidence is the plugin's, which stands in Verdaccio and knows its users.
-    mounts.push({ prefix: `${servicesPrefix}/v1/attestations:batch`, handler: registry.handler });
+    for (const prefix of registry.prefixes) mounts.push({ prefix, handler: registry.handler });
     mounts.push({ prefix: servicesPrefix, handler: services.handler });
     server.mount(mounts, registry.handler);
     return running;

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { generateSigner } from '@signet/primitives/keys';
+import { provideSigner } from 'verdaccio-signet';
 import { freePort, type Instance, initInstance } from '../src/index.ts';
 import { embedVerdaccio, verdaccioConfiguration } from '../src/package-registry.ts';
 
@@ -14,6 +16,11 @@ describe('Verdaccio inside an instance', () => {
     directory = await mkdtemp(join(tmpdir(), 'signet-verdaccio-'));
     const port = await freePort('127.0.0.1');
     instance = await initInstance({ directory: join(directory, 'i'), port, names: ['@example/*'], uplink: 'none' });
+  });
+
+  before(async () => {
+    provideSigner(instance.layout.directory, generateSigner());
+    await mkdir(instance.layout.registry.directory, { recursive: true });
   });
 
   after(() => rm(directory, { recursive: true }));
@@ -60,6 +67,16 @@ describe('Verdaccio inside an instance', () => {
       { unknown: 1 },
       { limits: { bundleBytes: '1mb' } },
       { limits: { files: 1 } },
+      { limits: { verdictSeconds: 0 } },
+      { publish: 'sometimes' },
+      { tarballs: false },
+      { advertise: 'yes' },
+      { advertise: true, publicUrl: undefined },
+      { publicUrl: 'ftp://registry.example/' },
+      { signatures: {} },
+      { signatures: { key: { provided: 'nobody' }, keys: join(directory, 'keys.json') } },
+      { signatures: { key: broken, keys: join(directory, 'keys.json') } },
+      { signatures: { key: join(directory, 'new.pem'), keys: broken } },
     ]) {
       await assert.rejects(
         embedVerdaccio(plugin(change), instance.configuration.publicUrl),

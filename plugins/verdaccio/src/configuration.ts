@@ -1,6 +1,8 @@
 import { dirname, resolve } from 'node:path';
 import { SignetError } from '@signet/primitives/formats';
+import type { Enforcement } from './evidence.ts';
 import { type OwnedNames, ownedNames } from './names.ts';
+import type { SignatureConfiguration } from './registry-signer.ts';
 
 /** `middlewares.signet` of Verdaccio's configuration, checked; paths are absolute. */
 export interface PluginConfiguration {
@@ -12,15 +14,41 @@ export interface PluginConfiguration {
   readonly policy: string;
   /** Where every accept and refusal is appended as a line of JSON; absent for nowhere. */
   readonly auditLog?: string;
+  /** Whether the policy decides about publishes. */
+  readonly publish: Enforcement;
+  /** Whether the policy decides about what is served. */
+  readonly tarballs: Enforcement;
+  /** How the registry signs what it serves; absent when it does not. */
+  readonly signatures?: SignatureConfiguration;
+  /** What clients call the registry, with a slash at the end. */
+  readonly publicUrl?: string;
+  /** Whether `dist.attestations` tells every client that there is evidence. */
+  readonly advertise: boolean;
   readonly limits: {
     /** Largest bundle, bytes. */
     readonly bundleBytes: number;
     /** Largest tarball after decompression, bytes. */
     readonly unpackedBytes: number;
+    /** How long a bundle waits for its package, seconds. */
+    readonly pendingSeconds: number;
+    /** How long the verdict about a stored tarball holds, seconds. */
+    readonly verdictSeconds: number;
   };
 }
 
-const known = new Set(['names', 'trustedRoot', 'policy', 'auditLog', 'limits']);
+const known = [
+  'names',
+  'trustedRoot',
+  'policy',
+  'auditLog',
+  'publish',
+  'tarballs',
+  'signatures',
+  'publicUrl',
+  'advertise',
+  'limits',
+];
+const enforcements = ['enforce', 'warn', 'off'] as const;
 
 /**
  * Checks the plugin's section. Verdaccio 6 merges the whole application's configuration into what a plugin's constructor
@@ -31,25 +59,72 @@ const known = new Set(['names', 'trustedRoot', 'policy', 'auditLog', 'limits']);
  * @throws ERR_PLUGIN_CONFIG
  */
 export function parseConfiguration(value: unknown, configPath: string): PluginConfiguration {
-  const section = mapping(value, 'signet');
-  for (const key of Object.keys(section)) {
-    if (!known.has(key)) throw bad(`unknown key signet.${key}; known are ${[...known].join(', ')}`);
-  }
-  const limits = section.limits === undefined ? {} : mapping(section.limits, 'signet.limits');
-  for (const key of Object.keys(limits)) {
-    if (key !== 'bundleBytes' && key !== 'unpackedBytes') throw bad(`unknown key signet.limits.${key}`);
-  }
-  const file = (key: string) => resolve(dirname(configPath), text(section[key], `signet.${key}`));
+  const section = onlyKeys(mapping(value, 'signet'), 'signet', known);
+  const path = (value: unknown, where: string) => resolve(dirname(configPath), text(value, where));
+  const publicUrl = section.publicUrl === undefined ? undefined : baseUrl(section.publicUrl, 'signet.publicUrl');
+  const advertise = choice(section.advertise, 'signet.advertise', [true, false], false);
+  if (advertise && publicUrl === undefined) throw bad('signet.advertise needs signet.publicUrl, which it points to');
+  const limits = onlyKeys(
+    section.limits === undefined ? {} : mapping(section.limits, 'signet.limits'),
+    'signet.limits',
+    ['bundleBytes', 'unpackedBytes', 'pendingSeconds', 'verdictSeconds'],
+  );
+  const limit = (key: string, unit: string, fallback: number) =>
+    positive(limits[key], `signet.limits.${key}`, unit, fallback);
+  const file = (key: string) => path(section[key], `signet.${key}`);
   return {
     names: ownedNames(texts(section.names, 'signet.names')),
     trustedRoot: file('trustedRoot'),
     policy: file('policy'),
     ...(section.auditLog === undefined ? {} : { auditLog: file('auditLog') }),
+    ...(section.signatures === undefined ? {} : { signatures: parseSignatures(section.signatures, path) }),
+    ...(publicUrl === undefined ? {} : { publicUrl }),
+    advertise,
+    publish: choice(section.publish, 'signet.publish', enforcements, 'enforce'),
+    tarballs: choice(section.tarballs, 'signet.tarballs', enforcements, 'enforce'),
     limits: {
-      bundleBytes: bytes(limits.bundleBytes, 'signet.limits.bundleBytes', 1024 * 1024),
-      unpackedBytes: bytes(limits.unpackedBytes, 'signet.limits.unpackedBytes', 1024 ** 3),
+      bundleBytes: limit('bundleBytes', 'bytes', 1024 * 1024),
+      unpackedBytes: limit('unpackedBytes', 'bytes', 1024 ** 3),
+      pendingSeconds: limit('pendingSeconds', 'seconds', 3600),
+      verdictSeconds: limit('verdictSeconds', 'seconds', 300),
     },
   };
+}
+
+function parseSignatures(value: unknown, path: (value: unknown, where: string) => string): SignatureConfiguration {
+  const section = onlyKeys(mapping(value, 'signet.signatures'), 'signet.signatures', ['key', 'keys']);
+  const keys = path(section.keys, 'signet.signatures.keys');
+  if (typeof section.key === 'string') return { key: { file: path(section.key, 'signet.signatures.key') }, keys };
+  const key = onlyKeys(mapping(section.key, 'signet.signatures.key'), 'signet.signatures.key', ['provided']);
+  return { key: { provided: text(key.provided, 'signet.signatures.key.provided') }, keys };
+}
+
+function onlyKeys(section: Readonly<Record<string, unknown>>, where: string, allowed: readonly string[]) {
+  for (const key of Object.keys(section)) {
+    if (!allowed.includes(key)) throw bad(`unknown key ${where}.${key}; known are ${allowed.join(', ')}`);
+  }
+  return section;
+}
+
+function choice<const T extends string | boolean>(
+  value: unknown,
+  where: string,
+  choices: readonly T[],
+  fallback: NoInfer<T>,
+): T {
+  const found = choices.find((candidate) => candidate === (value ?? fallback));
+  if (found === undefined) throw bad(`${where} must be one of ${choices.join(', ')}`);
+  return found;
+}
+
+/** An http or https URL whose path ends in a slash. */
+function baseUrl(value: unknown, where: string): string {
+  const url = URL.parse(text(value, where));
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+    throw bad(`${where} must be an http or https URL`);
+  }
+  if (!url.pathname.endsWith('/')) url.pathname += '/';
+  return url.href;
 }
 
 function mapping(value: unknown, where: string): Readonly<Record<string, unknown>> {
@@ -71,10 +146,10 @@ function texts(value: unknown, where: string): readonly string[] {
   return value;
 }
 
-function bytes(value: unknown, where: string, fallback: number): number {
+function positive(value: unknown, where: string, unit: string, fallback: number): number {
   if (value === undefined) return fallback;
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1) {
-    throw bad(`${where} must be a number of bytes`);
+    throw bad(`${where} must be a whole number of ${unit}`);
   }
   return value;
 }

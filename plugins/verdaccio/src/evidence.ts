@@ -1,17 +1,30 @@
-import { type PublishDocument, type VerifiedAttestation, verifyPackageBundle } from '@signet/client/npm';
-import { type Decision, evaluatePolicy } from '@signet/client/policy';
+import { type VerifiedAttestation, verifyPackageBundle } from '@signet/client/npm';
+import { type Decision, evaluatePolicy, matchesName, type Policy } from '@signet/client/policy';
 import type { TrustMaterial } from '@signet/client/trust';
 import { SignetError } from '@signet/primitives/formats';
 import { asRefusal, Refusal } from './refusal.ts';
-import type { RuleFiles } from './rules.ts';
+import type { RuleFiles, Rules } from './rules.ts';
+
+/** Whether the policy's word counts: it refuses, it warns, or it is not asked. Evidence that is present must always verify. */
+export type Enforcement = 'enforce' | 'warn' | 'off';
+
+/** A package version and the bytes it has. */
+export interface Release {
+  readonly name: string;
+  readonly version: string;
+  /** `sha512-…` */
+  readonly integrity: string;
+}
 
 /** Evidence that passed, and the rules that it passed. */
 export interface Examined {
   readonly attestations: readonly VerifiedAttestation[];
   readonly rules: readonly string[];
+  /** Why it would have been refused, under `warn`. */
+  readonly warning?: string;
 }
 
-/** Verifies the evidence of publishes and asks the operator's policy about it. */
+/** Verifies evidence and asks the operator's policy about it. */
 export class Evidence {
   readonly #rules: RuleFiles;
 
@@ -20,26 +33,72 @@ export class Evidence {
   }
 
   /**
-   * Lets a publish pass when its bundle verifies, is about exactly these bytes under this name and version, and the policy
-   * accepts who signed it.
+   * Lets a publish pass when its bundles verify, are about exactly these bytes under this name and version, and the policy
+   * accepts who signed them.
    *
    * @throws a refusal: 403 when the policy demands evidence and there is none, 422 when there is evidence but it does not
    *   verify, binds something else, or its signer may not publish the package
    */
-  async examine(document: PublishDocument): Promise<Examined> {
+  examine(release: Release, bundles: readonly unknown[], enforcement: Enforcement): Examined {
+    return examine(this.#rules.current(), release, bundles, enforcement);
+  }
+
+  /**
+   * Lets a version be served when the evidence that is stored beside it verifies now and the policy accepts it now. Called often:
+   * the files of the operator are looked at once a second at most.
+   *
+   * @throws as {@link examine}
+   */
+  examineStored(release: Release, bundles: readonly unknown[], enforcement: Enforcement): Examined {
+    return examine(this.#rules.recent(), release, bundles, enforcement);
+  }
+
+  /** Under which rules {@link examineStored} judges now. @throws a refusal with status 503 */
+  rulesId(): string {
+    return this.#rules.recent().id;
+  }
+
+  /**
+   * Takes a single bundle about a version from somebody whom the policy names: it must by itself meet one of the requirements
+   * that apply to the version, as one of several signers where several are required.
+   *
+   * @throws a refusal: 422 when it does not verify, 403 when the policy asks for nothing of that kind by that signer
+   */
+  admit(release: Release, bundle: unknown): VerifiedAttestation {
     const { policy, trust } = this.#rules.current();
-    const { name, version, integrity, bundle } = document;
-    const attestations = bundle === undefined ? [] : [verify(document, bundle, trust)];
-    // A release is new when it is published; how old it must be for an install is asked when it is installed.
-    const decision = evaluatePolicy(policy, { name, version, integrity, attestations }, { publishing: true });
-    // A consumer may be lenient with names that no rule speaks of; the registry that owns a name may not.
-    if (!decision.allowed || decision.rules.length === 0) throw denied(document, decision);
-    return { attestations, rules: decision.rules };
+    const attestation = verify(release, bundle, trust);
+    const facts = { ...release, attestations: [attestation] };
+    const decisions = singleRequirements(policy, release).map((single) =>
+      evaluatePolicy(single, facts, { publishing: true }),
+    );
+    if (decisions.some(({ allowed }) => allowed)) return attestation;
+    const reason = decisions.flatMap(reasonsOf)[0] ?? 'no rule of its policy asks for evidence about the package';
+    throw new Refusal(
+      403,
+      'ERR_EVIDENCE_REFUSED',
+      `This evidence for ${release.name}@${release.version} is not one that the registry’s policy asks for: ${reason}`,
+    );
   }
 }
 
-function verify(document: PublishDocument, bundle: unknown, trust: TrustMaterial): VerifiedAttestation {
-  const { name, version, integrity } = document;
+function examine(
+  { policy, trust }: Rules,
+  release: Release,
+  bundles: readonly unknown[],
+  enforcement: Enforcement,
+): Examined {
+  const attestations = bundles.map((bundle) => verify(release, bundle, trust));
+  if (enforcement === 'off') return { attestations, rules: [] };
+  // A release is new when it is published; how old it must be for an install is asked when it is installed.
+  const decision = evaluatePolicy(policy, { ...release, attestations }, { publishing: true });
+  // A consumer may be lenient with names that no rule speaks of; the registry that owns a name may not.
+  if (decision.allowed && decision.rules.length > 0) return { attestations, rules: decision.rules };
+  const refusal = denied(release, attestations, decision);
+  if (enforcement === 'enforce') throw refusal;
+  return { attestations, rules: decision.rules, warning: refusal.message };
+}
+
+function verify({ name, version, integrity }: Release, bundle: unknown, trust: TrustMaterial): VerifiedAttestation {
   try {
     return verifyPackageBundle(bundle, { name, version, integrity, trust });
   } catch (error) {
@@ -51,16 +110,30 @@ function verify(document: PublishDocument, bundle: unknown, trust: TrustMaterial
   }
 }
 
-function denied(document: PublishDocument, decision: Decision): Refusal {
-  const subject = `${document.name}@${document.version}`;
-  const errors = decision.violations.filter(({ severity }) => severity === 'error');
+/** The policy once for each requirement that applies to the version, with nothing but that requirement in it. */
+function singleRequirements(policy: Policy, { name, version }: Release): readonly Policy[] {
+  const rules = policy.rules.filter(({ match }) => matchesName(match, name, version));
+  return rules.flatMap((rule) =>
+    rule.require.map((requirement) => {
+      const single = requirement.kind === 'signature' ? { ...requirement, threshold: 1 } : requirement;
+      return { ...policy, exceptions: [], rules: [{ ...rule, mode: 'enforce' as const, require: [single] }] };
+    }),
+  );
+}
+
+function reasonsOf({ violations }: Decision): string[] {
+  const errors = violations.filter(({ severity }) => severity === 'error');
   // What comes `next` in a violation is said to consumers; here a publisher is listening.
-  const reasons = (errors.length > 0 ? errors : decision.violations).map(({ code, message, expected, found }) => {
+  return (errors.length > 0 ? errors : violations).map(({ code, message, expected, found }) => {
     const difference = expected === undefined ? '' : `, expected ${expected}, found ${found ?? 'nothing'}`;
     return `${message}${difference} (${code})`;
   });
-  const reason = reasons.join('; ') || 'no rule of its policy says who may publish it';
-  if (document.bundle === undefined) {
+}
+
+function denied(release: Release, attestations: readonly VerifiedAttestation[], decision: Decision): Refusal {
+  const subject = `${release.name}@${release.version}`;
+  const reason = reasonsOf(decision).join('; ') || 'no rule of its policy says who may publish it';
+  if (attestations.length === 0) {
     return new Refusal(
       403,
       'ERR_EVIDENCE_MISSING',

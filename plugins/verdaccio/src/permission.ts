@@ -19,3 +19,12 @@ export function assertAllowed(
     });
   });
 }
+
+/** Whether somebody without an account may read the package. */
+export function isPublic(auth: Auth, packageName: string): Promise<boolean> {
+  // As Verdaccio describes whoever did not log in (@verdaccio/config, createAnonymousRemoteUser).
+  const anonymous = { groups: ['$all', '$anonymous', '@all', '@anonymous'], real_groups: [] };
+  return new Promise((resolve) => {
+    auth.allow_access({ packageName }, anonymous, (error, allowed) => resolve(!error && allowed === true));
+  });
+}

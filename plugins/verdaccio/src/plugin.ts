@@ -1,13 +1,21 @@
 import { AttestationEndpoint } from './attestations.ts';
 import { AuditLog } from './audit-log.ts';
 import { BatchEndpoint } from './batch.ts';
+import { BundleEndpoint } from './bundle-endpoint.ts';
+import { ClaimsMaker } from './claims.ts';
 import { parseConfiguration } from './configuration.ts';
+import { withoutPrefix } from './endpoint.ts';
 import { Evidence } from './evidence.ts';
 import { isBundleOf } from './evidence-names.ts';
 import { EvidenceReader } from './evidence-reader.ts';
+import { keyEndpoint, visibilityEndpoint } from './key-endpoint.ts';
+import { NameLock } from './name-lock.ts';
+import { PendingBundles } from './pending-bundles.ts';
 import { PublishGate } from './publish-gate.ts';
+import { RegistrySigner } from './registry-signer.ts';
 import { RuleFiles } from './rules.ts';
 import type { EvidenceStorage } from './storage.ts';
+import { TarballGate } from './tarball-gate.ts';
 import type { App, Auth, Logger, Storage } from './verdaccio-host.ts';
 import { Verdaccio6Storage } from './verdaccio6-storage.ts';
 
@@ -45,21 +53,48 @@ export default class SignetPlugin {
     const evidence = new Evidence(rules);
     const audit = new AuditLog(configuration.auditLog);
     const storage = new Verdaccio6Storage(verdaccioStorage);
-    const gate = new PublishGate({ configuration, auth, storage, evidence, audit, logger });
-    const reader = new EvidenceReader(storage, configuration.limits.bundleBytes, logger);
-    const serving = { names: configuration.names, auth, reader };
-    removeBundlesWithTarballs(storage);
-    app.use(gate.handle);
-    app.use(new AttestationEndpoint(serving).handle);
-    app.use(new BatchEndpoint(serving).handle);
+    const { names, limits, advertise, publicUrl, signatures } = configuration;
+    const signer = signatures === undefined ? undefined : RegistrySigner.open(signatures);
+    const reader = new EvidenceReader(storage, limits.bundleBytes, logger);
+    const tarballs = new TarballGate({
+      names,
+      storage,
+      evidence,
+      reader,
+      enforcement: configuration.tarballs,
+      lifetime: limits.verdictSeconds * 1000,
+      logger,
+    });
+    const shared = {
+      configuration,
+      auth,
+      storage,
+      evidence,
+      reader,
+      pending: new PendingBundles(storage, limits.pendingSeconds * 1000, logger),
+      claims: new ClaimsMaker(signer, advertise ? publicUrl : undefined),
+      audit,
+      logger,
+      lock: new NameLock(),
+    };
+    const forget = (name: string) => tarballs.forget(name);
+    removeBundlesWithTarballs(storage, forget);
+    if (publicUrl !== undefined) app.use(withoutPrefix(new URL(publicUrl).pathname));
+    app.use(new PublishGate({ ...shared, onPublished: forget }).handle);
+    app.use(new AttestationEndpoint({ names, auth, reader }).handle);
+    app.use(new BatchEndpoint({ names, auth, reader }).handle);
+    app.use(new BundleEndpoint({ ...shared, onAttached: forget }).handle);
+    app.use(visibilityEndpoint(auth));
+    if (signer !== undefined) app.use(keyEndpoint(() => signer.keys()));
     const active: ActivePlugin = { names: configuration.names.patterns };
     app.locals.signet = active;
   }
 }
 
 /** Unpublishing a whole package removes every registered file; unpublishing one version removes its tarball alone. */
-function removeBundlesWithTarballs(storage: EvidenceStorage): void {
+function removeBundlesWithTarballs(storage: EvidenceStorage, forget: (name: string) => void): void {
   storage.onTarballRemoved(async (name, file) => {
+    forget(name);
     if (!file.endsWith('.tgz')) return;
     const base = name.slice(name.indexOf('/') + 1);
     const version = file.slice(base.length + 1, -'.tgz'.length);

@@ -1,15 +1,18 @@
-import { type PublishDocument, parsePublishDocument } from '@signet/client/npm';
+import { type PublishDocument, parsePublishDocument, toPurl } from '@signet/client/npm';
 import { describeBundle } from '@signet/client/policy';
 import { utf8 } from '@signet/primitives/formats';
 import type { AuditLog } from './audit-log.ts';
+import type { ClaimsMaker } from './claims.ts';
 import type { PluginConfiguration } from './configuration.ts';
+import { pathOf } from './endpoint.ts';
 import type { Evidence, Examined } from './evidence.ts';
 import { bundleFileName, isBundleOf } from './evidence-names.ts';
 import { checkManifest } from './manifest-check.ts';
-import { NameLock } from './name-lock.ts';
+import type { NameLock } from './name-lock.ts';
+import type { PendingBundles } from './pending-bundles.ts';
 import { assertAllowed } from './permission.ts';
 import { asRefusal, Refusal } from './refusal.ts';
-import type { ApprovedPublish, EvidenceStorage } from './storage.ts';
+import type { ApprovedPublish, EvidenceStorage, RegistryClaims } from './storage.ts';
 import type { Auth, Logger, Next, Request, Response } from './verdaccio-host.ts';
 
 /** How long a name stays locked after a client hung up while Verdaccio was still writing, milliseconds. */
@@ -21,8 +24,19 @@ export interface GateParts {
   readonly auth: Auth;
   readonly storage: EvidenceStorage;
   readonly evidence: Evidence;
+  readonly pending: PendingBundles;
+  readonly claims: ClaimsMaker;
   readonly audit: AuditLog;
   readonly logger: Logger;
+  /** Names that are being written to in this process. */
+  readonly lock: NameLock;
+  /** Called with the name once Verdaccio has answered a publish that passed, before the client hears of it. */
+  readonly onPublished: (name: string) => void;
+}
+
+/** What was admitted: the evidence, and what the registry says of the version. */
+interface Admitted extends Examined {
+  readonly claims: RegistryClaims;
 }
 
 /**
@@ -35,7 +49,6 @@ export interface GateParts {
  */
 export class PublishGate {
   readonly #parts: GateParts;
-  readonly #lock = new NameLock();
   readonly #approved = new Map<string, ApprovedPublish>();
 
   constructor(parts: GateParts) {
@@ -76,9 +89,11 @@ export class PublishGate {
     }
     checkTarget(request, name);
     const document = parsePublishDocument(request.body, { bundle: configuration.limits.bundleBytes });
-    const release = await this.#lock.acquire(name);
+    const release = await this.#parts.lock.acquire(name);
+    let admitted: Admitted;
     try {
-      const { attestations, rules } = await this.#admit(document);
+      admitted = await this.#admit(document);
+      const { attestations, rules, warning } = admitted;
       audit.append({
         decision: 'accepted',
         package: name,
@@ -87,42 +102,51 @@ export class PublishGate {
         integrity: document.integrity,
         evidence: attestations.map(({ verified }) => describeBundle(verified)),
         rules,
+        ...(warning === undefined ? {} : { reason: warning }),
       });
     } catch (error) {
       this.#approved.delete(name);
       release();
       throw error;
     }
-    stripForVerdaccio(request, document);
+    rewriteForVerdaccio(request, document, admitted.claims);
     afterAnswer(response, () => {
       this.#approved.delete(name);
+      this.#parts.onPublished(name);
       release();
+      if (response.statusCode === 201) this.#forgetPending(document);
     });
   }
 
   /** Checks everything, then writes the evidence and lets exactly this version through to the storage. */
-  async #admit(document: PublishDocument): Promise<Examined> {
-    const { configuration, storage, evidence } = this.#parts;
-    const { name, version, bundle, bundleText } = document;
+  async #admit(document: PublishDocument): Promise<Admitted> {
+    const { configuration, storage, evidence, claims, pending, logger } = this.#parts;
+    const { name, version, integrity, bundle, bundleText } = document;
     const stored = await storage.readPackage(name);
     if (stored?.versions.has(version)) {
       throw new Refusal(409, 'ERR_VERSION_EXISTS', `${name}@${version} is published already and cannot be replaced`);
     }
     await checkManifest(document, configuration.limits.unpackedBytes);
-    const examined = await evidence.examine(document);
+    // What came along and what came before count alike. The text that came along is kept as it is.
+    const waiting = await pending.of(toPurl(name, version), integrity);
+    const texts = new Set(waiting.map((value) => JSON.stringify(value)));
+    if (bundleText !== undefined) texts.add(bundleText);
+    const bundles = bundle === undefined ? waiting : [...waiting, bundle];
+    const examined = evidence.examine({ name, version, integrity }, bundles, configuration.publish);
+    if (examined.warning !== undefined) {
+      logger.warn({ reason: examined.warning }, 'taken all the same (publish: warn): @{reason}');
+    }
+    const types = examined.attestations.map(({ predicateType }) => predicateType);
+    const said = await claims.of({ name, version, integrity }, types);
 
-    const bundleBytes = bundle === undefined || bundleText === undefined ? undefined : utf8(bundleText);
     const base = document.tarballName.slice(0, -`-${version}.tgz`.length);
-    const bundleFile = bundleBytes && bundleFileName(base, version, bundleBytes);
+    const files = new Map([...texts].map((text) => [bundleFileName(base, version, utf8(text)), utf8(text)]));
     await storage.ensurePackage(name);
     // The version does not exist and nobody else is writing it: what bears its name is left from a crash.
     const leftovers = stored?.files.filter((file) => isBundleOf(file, base, version)) ?? [];
     for (const file of [document.tarballName, ...leftovers]) await storage.removeFile(name, file);
-    await storage.announceFiles(
-      name,
-      bundleFile === undefined ? [document.tarballName] : [bundleFile, document.tarballName],
-    );
-    if (bundleBytes !== undefined && bundleFile !== undefined) await storage.writeFile(name, bundleFile, bundleBytes);
+    await storage.announceFiles(name, [...files.keys(), document.tarballName]);
+    for (const [file, bytes] of files) await storage.writeFile(name, file, bytes);
     this.#approved.set(name, {
       name,
       version,
@@ -130,7 +154,15 @@ export class PublishGate {
       integrity: document.integrity,
       tags: document.tags,
     });
-    return examined;
+    return { ...examined, claims: said };
+  }
+
+  /** What waited has been stored; if it cannot be removed it expires by itself. */
+  #forgetPending({ name, version, integrity }: PublishDocument): void {
+    const { pending, logger } = this.#parts;
+    pending.clear(toPurl(name, version), integrity).catch((error) => {
+      logger.warn({ reason: String(error) }, 'bundles that were used stay until they expire: @{reason}');
+    });
   }
 
   #noteRefusal(request: Request, refusal: unknown): void {
@@ -160,7 +192,7 @@ export class PublishGate {
 /** Verdaccio 6 has `PUT /:package/-/:file/*`, which takes bytes without a document. */
 function isRawUpload(request: Request): boolean {
   if (request.method !== 'PUT' && request.method !== 'POST') return false;
-  const path = pathOf(request.url);
+  const path = pathOf(request);
   return !path.startsWith('/-/') && /\/(?:-|%2d)\//i.test(path);
 }
 
@@ -191,7 +223,7 @@ function declared(body: unknown): { readonly name?: string; readonly version?: s
 function checkTarget(request: Request, name: string): void {
   let path: string | undefined;
   try {
-    path = decodeURIComponent(pathOf(request.url));
+    path = decodeURIComponent(pathOf(request));
   } catch {
     path = undefined;
   }
@@ -201,9 +233,9 @@ function checkTarget(request: Request, name: string): void {
 
 /**
  * Leaves what stock Verdaccio takes: one attachment, and no claims of the client about signatures, which it would store and
- * serve as if they were the registry's own.
+ * serve as if they were the registry's own. Those take their place.
  */
-function stripForVerdaccio(request: Request, document: PublishDocument): void {
+function rewriteForVerdaccio(request: Request, document: PublishDocument, claims: RegistryClaims): void {
   const body = request.body as {
     _attachments: Record<string, unknown>;
     versions: Record<string, { dist: Record<string, unknown> }>;
@@ -211,8 +243,11 @@ function stripForVerdaccio(request: Request, document: PublishDocument): void {
   const tarball = body._attachments[document.tarballKey];
   body._attachments = { [document.tarballName]: tarball };
   const dist = body.versions[document.version]?.dist;
-  delete dist?.signatures;
-  delete dist?.attestations;
+  if (dist !== undefined) {
+    delete dist.signatures;
+    delete dist.attestations;
+    Object.assign(dist, claims);
+  }
   request.url = `/${encodeURIComponent(document.name)}`;
 }
 
@@ -233,8 +268,4 @@ function afterAnswer(response: Response, done: () => void): void {
     return end.apply(this, parts);
   } as typeof end;
   response.once('close', () => setTimeout(once, abandonedAfter).unref());
-}
-
-function pathOf(url: string): string {
-  return url.split('?', 1)[0] ?? url;
 }

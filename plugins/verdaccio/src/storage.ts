@@ -2,6 +2,21 @@
 export interface StoredVersion {
   /** `dist.integrity`, if it is a text. */
   readonly integrity: string | undefined;
+  /** `dist.shasum`, hex of SHA-1, if it is a text. */
+  readonly shasum: string | undefined;
+  /** File name at the end of `dist.tarball`, if there is one. */
+  readonly tarballName: string | undefined;
+  /** `dist.signatures` as stored. */
+  readonly signatures: unknown;
+  /** Whether `dist.attestations` tells clients that there is evidence. */
+  readonly advertised: boolean;
+}
+
+/** Members of `dist` that are the registry's to say. */
+export interface RegistryClaims {
+  readonly integrity?: string;
+  readonly signatures?: readonly { readonly keyid: string; readonly sig: string }[];
+  readonly attestations?: object;
 }
 
 /** A package as the local storage has it. */
@@ -10,6 +25,9 @@ export interface StoredPackage {
   /** Files that Verdaccio knows of and removes with the package: tarballs and bundles. */
   readonly files: readonly string[];
 }
+
+/** Nothing, when a tarball may be served; otherwise why not. */
+export type TarballVerdict = Error | undefined;
 
 /** What a publish that passed the gate may write. */
 export interface ApprovedPublish {
@@ -28,6 +46,14 @@ export interface ApprovedPublish {
 export interface EvidenceStorage {
   /** The package, or undefined when there is none here. Uplinks are not asked. */
   readPackage(name: string): Promise<StoredPackage | undefined>;
+  /** The names of all packages that were published here. */
+  listPackages(): Promise<readonly string[]>;
+  /**
+   * Changes what the registry says in `dist` of versions that exist, all of them in one write of the package document.
+   *
+   * @param claims by version; members that are not given stay
+   */
+  updateClaims(name: string, claims: ReadonlyMap<string, RegistryClaims>): Promise<void>;
   /** Creates an empty package document unless there is one; files need it to be registered in. */
   ensurePackage(name: string): Promise<void>;
   /**
@@ -42,8 +68,28 @@ export interface EvidenceStorage {
    * @returns undefined when there is no such file
    */
   readFile(name: string, file: string, limit: number): Promise<Uint8Array | undefined>;
+  /**
+   * Reads a file of any size, chunk by chunk.
+   *
+   * @returns whether there is such a file
+   */
+  scanFile(name: string, file: string, onChunk: (chunk: Uint8Array) => void): Promise<boolean>;
   /** Removes a file and its registration, whichever of the two there is. */
   removeFile(name: string, file: string): Promise<void>;
+  /**
+   * A document of the plugin's own, in a folder that is no package's.
+   *
+   * @returns undefined when there is none
+   */
+  readDocument(place: string): Promise<unknown>;
+  /** Creates or replaces such a document. */
+  writeDocument(place: string, document: object): Promise<void>;
+  removeDocument(place: string): Promise<void>;
+  /**
+   * Asks before any tarball is served, whatever address it was asked for by. `check` returns undefined when it may be served,
+   * a refusal, or a promise of either.
+   */
+  guardTarballs(check: (name: string, file: string) => TarballVerdict | Promise<TarballVerdict>): void;
   /**
    * Refuses from now on every tarball and every version that `approved` does not know: a second line behind the gate,
    * which holds whatever route led to the storage.

@@ -57,9 +57,12 @@ export interface VerdaccioError extends Error {
 
 type Callback = (error?: VerdaccioError | null) => void;
 
+/** `dist` of a version, as on disk. */
+export type LocalDist = Record<string, unknown>;
+
 /** A local package document, as on disk. Only what is read here. */
 export interface LocalManifest {
-  readonly versions: Record<string, { readonly dist?: { readonly integrity?: unknown } } | undefined>;
+  readonly versions: Record<string, { dist?: LocalDist } | undefined>;
   readonly _attachments: Record<string, object | undefined>;
 }
 
@@ -75,7 +78,10 @@ export interface ReadStream extends Readable {
 /** What a storage plugin of the 6.x line has for one package. */
 export interface PackageStorage {
   deletePackage(file: string, callback: Callback): void;
-  savePackage(name: string, manifest: LocalManifest, callback: Callback): void;
+  /** Removes the folder when it is empty. */
+  removePackage(callback: Callback): void;
+  readPackage(name: string, callback: (error: VerdaccioError | null, document?: unknown) => void): void;
+  savePackage(name: string, document: object, callback: Callback): void;
   /** Reads under a lock, lets `update` change the document, and gives it to `write`. */
   updatePackage(
     name: string,
@@ -90,12 +96,18 @@ export interface PackageStorage {
 export interface Storage {
   addPackage(name: string, manifest: object, callback: Callback): void;
   addTarball(name: string, file: string): UploadStream;
+  getTarball(name: string, file: string): ReadStream;
+  hasLocalTarball(name: string, file: string): Promise<boolean>;
   addVersion(name: string, version: string, manifest: object, tag: string | null, callback: Callback): void;
   removeTarball(name: string, file: string, revision: string, callback: Callback): void;
   readonly localStorage: {
     getPackageMetadata(name: string, callback: (error: VerdaccioError | null, manifest?: LocalManifest) => void): void;
     getTarball(name: string, file: string): ReadStream;
     removeTarball(name: string, file: string, revision: string, callback: Callback): void;
-    readonly storagePlugin: { getPackageStorage(name: string): PackageStorage };
+    readonly storagePlugin: {
+      getPackageStorage(name: string): PackageStorage;
+      /** Names of the packages that were published here; proxied ones are not among them. */
+      get(callback: (error: VerdaccioError | null, names?: readonly string[]) => void): void;
+    };
   };
 }

@@ -1,8 +1,22 @@
 import { PassThrough } from 'node:stream';
 import { SignetError } from '@signet/primitives/formats';
 import { Refusal } from './refusal.ts';
-import type { ApprovedPublish, EvidenceStorage, StoredPackage } from './storage.ts';
-import type { LocalManifest, PackageStorage, Storage, UploadStream, VerdaccioError } from './verdaccio-host.ts';
+import type {
+  ApprovedPublish,
+  EvidenceStorage,
+  RegistryClaims,
+  StoredPackage,
+  StoredVersion,
+  TarballVerdict,
+} from './storage.ts';
+import type {
+  LocalDist,
+  LocalManifest,
+  PackageStorage,
+  Storage,
+  UploadStream,
+  VerdaccioError,
+} from './verdaccio-host.ts';
 
 /** Verdaccio 6's callback storage, with any storage plugin of the 6.x line behind it. */
 export class Verdaccio6Storage implements EvidenceStorage {
@@ -16,12 +30,28 @@ export class Verdaccio6Storage implements EvidenceStorage {
     const manifest = await this.#readManifest(name);
     if (manifest === undefined) return undefined;
     const versions = new Map(
-      Object.entries(manifest.versions).map(([version, value]) => {
-        const integrity = value?.dist?.integrity;
-        return [version, { integrity: typeof integrity === 'string' ? integrity : undefined }];
-      }),
+      Object.entries(manifest.versions).map(([version, value]) => [version, describeDist(value?.dist ?? {})]),
     );
     return { versions, files: Object.keys(manifest._attachments) };
+  }
+
+  listPackages(): Promise<readonly string[]> {
+    return new Promise((resolve, reject) => {
+      this.#storage.localStorage.storagePlugin.get((error, names) => {
+        if (error) reject(storageError('cannot list the packages', error));
+        else resolve(names ?? []);
+      });
+    });
+  }
+
+  async updateClaims(name: string, claims: ReadonlyMap<string, RegistryClaims>): Promise<void> {
+    const error = await this.#update(name, (manifest) => {
+      for (const [version, claim] of claims) {
+        const value = manifest.versions[version];
+        if (value !== undefined) value.dist = { ...value.dist, ...claim };
+      }
+    });
+    if (error) throw storageError(`cannot sign the versions of ${name}`, error);
   }
 
   async ensurePackage(name: string): Promise<void> {
@@ -33,19 +63,9 @@ export class Verdaccio6Storage implements EvidenceStorage {
   }
 
   async announceFiles(name: string, files: readonly string[]): Promise<void> {
-    const storage = this.#packageStorage(name);
-    const error = await settled((callback) =>
-      storage.updatePackage(
-        name,
-        (manifest, done) => {
-          for (const file of files) manifest._attachments[file] ??= {};
-          done(null);
-        },
-        (_name, manifest, done) => storage.savePackage(name, manifest, done),
-        (manifest) => manifest,
-        callback,
-      ),
-    );
+    const error = await this.#update(name, (manifest) => {
+      for (const file of files) manifest._attachments[file] ??= {};
+    });
     if (error) throw storageError(`cannot announce ${files.join(', ')} of ${name}`, error);
   }
 
@@ -85,6 +105,18 @@ export class Verdaccio6Storage implements EvidenceStorage {
     });
   }
 
+  scanFile(name: string, file: string, onChunk: (chunk: Uint8Array) => void): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const stream = this.#storage.localStorage.getTarball(name, file);
+      stream.once('error', (error: VerdaccioError) => {
+        if (error.status === 404) resolve(false);
+        else reject(storageError(`cannot read ${file} of ${name}`, error));
+      });
+      stream.on('data', onChunk);
+      stream.once('end', () => resolve(true));
+    });
+  }
+
   async removeFile(name: string, file: string): Promise<void> {
     const { localStorage } = this.#storage;
     const storage = this.#packageStorage(name);
@@ -92,9 +124,64 @@ export class Verdaccio6Storage implements EvidenceStorage {
     const error = registered
       ? await settled((callback) => localStorage.removeTarball(name, file, '', callback))
       : await settled((callback) => storage.deletePackage(file, callback));
-    if (error && error.code !== 'ENOENT' && error.status !== 404 && error.code !== 404) {
+    if (error && !isAbsence(error)) {
       throw storageError(`cannot remove ${file} of ${name}`, error);
     }
+  }
+
+  readDocument(place: string): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#packageStorage(place).readPackage(place, (error, document) => {
+        if (!error) resolve(document);
+        else if (isAbsence(error)) resolve(undefined);
+        else reject(storageError(`cannot read ${place}`, error));
+      });
+    });
+  }
+
+  async writeDocument(place: string, document: object): Promise<void> {
+    const error = await settled((callback) => this.#packageStorage(place).savePackage(place, document, callback));
+    if (error) throw storageError(`cannot write ${place}`, error);
+  }
+
+  async removeDocument(place: string): Promise<void> {
+    const storage = this.#packageStorage(place);
+    const error = await settled((callback) => storage.deletePackage('package.json', callback));
+    if (error && !isAbsence(error)) throw storageError(`cannot remove ${place}`, error);
+    // The folder may be gone, or in use again; a storage of objects has none.
+    if (!error) await settled((callback) => storage.removePackage(callback));
+  }
+
+  guardTarballs(check: (name: string, file: string) => TarballVerdict | Promise<TarballVerdict>): void {
+    const storage = this.#storage;
+    const getTarball = storage.getTarball.bind(storage);
+    const hasLocalTarball = storage.hasLocalTarball.bind(storage);
+    storage.getTarball = (name, file) => {
+      const verdict = check(name, file);
+      if (verdict === undefined) return getTarball(name, file);
+      const stream = Object.assign(new PassThrough(), { abort() {} });
+      const refuse = (error: unknown) => stream.emit('error', error);
+      const serve = (refusal: TarballVerdict) => {
+        if (refusal !== undefined) {
+          refuse(refusal);
+          return;
+        }
+        const source = getTarball(name, file);
+        stream.abort = () => source.abort();
+        source.on('content-length', (length) => stream.emit('content-length', length));
+        source.on('open', () => stream.emit('open'));
+        source.on('error', refuse);
+        source.pipe(stream);
+      };
+      Promise.resolve(verdict).then(serve, refuse);
+      return stream;
+    };
+    // Asked before a client is sent to fetch the file from elsewhere (experiments.tarball_url_redirect).
+    storage.hasLocalTarball = async (name, file) => {
+      const refusal = await check(name, file);
+      if (refusal !== undefined) throw refusal;
+      return hasLocalTarball(name, file);
+    };
   }
 
   guard(approved: (name: string) => ApprovedPublish | undefined): void {
@@ -133,6 +220,23 @@ export class Verdaccio6Storage implements EvidenceStorage {
     return this.#storage.localStorage.storagePlugin.getPackageStorage(name);
   }
 
+  /** Changes the package document under the storage's own lock. */
+  #update(name: string, change: (manifest: LocalManifest) => void): Promise<VerdaccioError | null> {
+    const storage = this.#packageStorage(name);
+    return settled((callback) =>
+      storage.updatePackage(
+        name,
+        (manifest, done) => {
+          change(manifest);
+          done(null);
+        },
+        (_name, manifest, done) => storage.savePackage(name, manifest, done),
+        (manifest) => manifest,
+        callback,
+      ),
+    );
+  }
+
   #readManifest(name: string): Promise<LocalManifest | undefined> {
     return new Promise((resolve, reject) => {
       this.#storage.localStorage.getPackageMetadata(name, (error, manifest) => {
@@ -144,8 +248,25 @@ export class Verdaccio6Storage implements EvidenceStorage {
   }
 }
 
+/** Storages of files and of objects say in different ways that something is not there. */
+function isAbsence({ code, status }: VerdaccioError): boolean {
+  return code === 'ENOENT' || code === 404 || status === 404;
+}
+
 function settled(start: (callback: (error?: VerdaccioError | null) => void) => void): Promise<VerdaccioError | null> {
   return new Promise((resolve) => start((error) => resolve(error ?? null)));
+}
+
+function describeDist(dist: LocalDist): StoredVersion {
+  const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
+  const tarball = text(dist.tarball)?.split(/[?#]/, 1)[0] ?? '';
+  return {
+    integrity: text(dist.integrity),
+    shasum: text(dist.shasum),
+    tarballName: tarball.slice(tarball.lastIndexOf('/') + 1) || undefined,
+    signatures: dist.signatures,
+    advertised: dist.attestations !== undefined,
+  };
 }
 
 function integrityOf(manifest: object): unknown {
