@@ -9,4 +9,5 @@ export { verifyTimestamp } from './timestamps.ts';
 export * from './verified-bundle.ts';
 export * from './verify-all.ts';
 export * from './verify-bundle.ts';
+export * from './verify-stream.ts';
 export type { VerifiedCosignature } from './witnesses.ts';

@@ -1,6 +1,7 @@
 import {
   importPublicKey,
   type VerificationKey,
+  verifyEcdsaDigestOf,
   verifySignature,
   verifySignatureByOid,
 } from '@signet/primitives/crypto';
@@ -41,21 +42,24 @@ export function verifyMessageSignature(
 ): void {
   const details = detailsFor(key, algorithm);
   const { bytes } = artifact;
+  const isShortened = isShortenedHash(key, details, algorithm);
   let verified: boolean;
   if (bytes !== undefined) {
-    verified = isShortenedHash(key, details, algorithm)
+    verified = isShortened
       ? verifySha256(key, bytes, signature)
       : verifySignature({ key, details, message: bytes, signature });
   } else {
-    const hash = keyDetailsHash(details);
+    const hash = isShortened ? 'sha256' : keyDetailsHash(details);
     if (hash === undefined) {
       throw new SignetError(
         'ERR_DIGEST_UNSUPPORTED',
         `${details} signs whole messages, so a digest alone cannot be checked; give the artifact itself`,
       );
     }
-    const value = artifact.requireDigest(hash, 'checking the signature');
-    verified = verifySignature({ key, details, digest: { algorithm: hash, value }, signature });
+    const digest = { algorithm: hash, value: artifact.requireDigest(hash, 'checking the signature') };
+    verified = isShortened
+      ? verifyEcdsaDigestOf(key, digest, signature)
+      : verifySignature({ key, details, digest, signature });
   }
   if (!verified) {
     throw new SignetError('ERR_SIGNATURE', 'the signature of the artifact does not verify with the key of its signer');

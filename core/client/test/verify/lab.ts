@@ -45,7 +45,8 @@ export type EntryKind = `${'hashedrekord' | 'dsse' | 'intoto'} ${'0.0.1' | '0.0.
 export interface Recipe {
   readonly content?: 'message' | 'dsse';
   readonly entry?: EntryKind | 'none';
-  readonly signer?: KeyDetails;
+  /** Of one's own, where a key of this kind is not made by `generateSigner`. */
+  readonly signer?: KeyDetails | Signer;
   readonly managedKey?: boolean;
   readonly san?: Uint8Array;
   /** Replaces the leaf's extensions by oid; undefined leaves one out. */
@@ -236,7 +237,8 @@ export class Lab {
   }
 
   async bundle(recipe: Recipe = {}): Promise<Made> {
-    const signer = await generateSigner(recipe.signer ?? 'PKIX_ECDSA_P256_SHA_256');
+    const given = recipe.signer ?? 'PKIX_ECDSA_P256_SHA_256';
+    const signer = typeof given === 'string' ? await generateSigner(given) : given;
     const certificate = recipe.managedKey ? undefined : Certificate.parse(await this.issue(signer, recipe));
     const isDsse = recipe.content === 'dsse';
     const payload = utf8(JSON.stringify(recipe.statement ?? defaultStatement()));

@@ -24,3 +24,13 @@ export async function digestStream(algorithm: DigestAlgorithm, stream: AsyncIter
   for await (const chunk of stream) hasher.update(chunk);
   return hasher.digest();
 }
+
+/** Several digests of one stream, read once and in constant memory. */
+export async function digestStreamBy<Algorithm extends DigestAlgorithm>(
+  algorithms: readonly Algorithm[],
+  stream: AsyncIterable<Uint8Array>,
+): Promise<{ readonly algorithm: Algorithm; readonly digest: Uint8Array }[]> {
+  const hashers = algorithms.map((algorithm) => ({ algorithm, hasher: createHash(algorithm) }));
+  for await (const chunk of stream) for (const { hasher } of hashers) hasher.update(chunk);
+  return hashers.map(({ algorithm, hasher }) => ({ algorithm, digest: hasher.digest() }));
+}

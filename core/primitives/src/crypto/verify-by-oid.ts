@@ -1,5 +1,7 @@
 import { verify } from 'node:crypto';
 import { type DigestAlgorithm, oids, SignetError } from '../formats/index.ts';
+import { digestLengths } from './digest.ts';
+import { verifyEcdsaDigest } from './ecdsa-digest.ts';
 import type { VerificationKey } from './public-key.ts';
 
 interface Algorithm {
@@ -61,4 +63,25 @@ export function verifySignatureByOid(check: SignatureByOid): boolean {
     });
   }
   return verify(hash, message, key.keyObject, signature);
+}
+
+/**
+ * Checks an ECDSA signature over a digest of any accepted hash, where the message is not at hand: older signers used SHA-256
+ * with every curve. A digest longer than the curve's order is cut, a shorter one taken as it is (FIPS 186-5 §6.4.2).
+ *
+ * @throws ERR_DIGEST_UNSUPPORTED for SHA-1, a digest of another length, or a key that is not of ECDSA
+ */
+export function verifyEcdsaDigestOf(
+  key: VerificationKey,
+  digest: { readonly algorithm: DigestAlgorithm; readonly value: Uint8Array },
+  signature: Uint8Array,
+): boolean {
+  const { curve, keyBytes, algorithm } = key.info;
+  if (curve === undefined || digest.algorithm === 'sha1' || digest.value.length !== digestLengths[digest.algorithm]) {
+    throw new SignetError(
+      'ERR_DIGEST_UNSUPPORTED',
+      `a ${digest.algorithm} digest of ${digest.value.length} bytes is not signed by ${algorithm}`,
+    );
+  }
+  return verifyEcdsaDigest(curve, keyBytes, digest.value, signature);
 }

@@ -19,6 +19,8 @@ export interface EntrySignature {
   readonly verifier: EntryVerifier;
   /** DSSE key id; Rekor's intoto entries keep it where it was given. */
   readonly keyid?: string;
+  /** The verifier's PEM, where it is not as Rekor itself would write it: intoto entries keep the submitter's. */
+  readonly pem?: string;
 }
 
 export interface EntryDigest {
@@ -63,6 +65,8 @@ export interface IntotoV1Body {
   readonly envelopeHash: EntryDigest;
   readonly payloadHash?: EntryDigest;
   readonly verifier: EntryVerifier;
+  /** As in {@link EntrySignature}. */
+  readonly pem?: string;
 }
 
 /** The canonical body of a log entry of one of the kinds that bundles use. */
@@ -169,7 +173,7 @@ function readIntotoV2(spec: JsonObject): IntotoBody {
       return {
         // Rekor kept the envelope's base64 as bytes and encoded them once more.
         signature: innerBase64(reader.bytes(object, 'sig', path), `${path}.sig`),
-        verifier: readPemVerifier(reader.bytes(object, 'publicKey', path), `${path}.publicKey`),
+        ...readSubmittedPem(reader.bytes(object, 'publicKey', path), `${path}.publicKey`),
         ...(keyid === undefined ? {} : { keyid }),
       };
     }),
@@ -199,7 +203,7 @@ function readIntotoV1(spec: JsonObject): IntotoV1Body {
     ...(reader.optional(content, 'payloadHash') === undefined
       ? {}
       : { payloadHash: readHash(content, 'payloadHash', at) }),
-    verifier: readPemVerifier(reader.bytes(spec, 'publicKey', 'log entry.spec'), 'log entry.spec.publicKey'),
+    ...readSubmittedPem(reader.bytes(spec, 'publicKey', 'log entry.spec'), 'log entry.spec.publicKey'),
   };
 }
 
@@ -307,6 +311,13 @@ function readPemVerifier(pem: Uint8Array, path: string): EntryVerifier {
   throw reader.error(path, 'PEM of a certificate or of a public key', first?.label);
 }
 
+/** Rekor writes certificates and keys anew in all entries but intoto's, where lines and ends are as they were sent. */
+function readSubmittedPem(bytes: Uint8Array, path: string): { verifier: EntryVerifier; pem?: string } {
+  const verifier = readPemVerifier(bytes, path);
+  const pem = fromUtf8(bytes, path);
+  return pem === canonicalPem(verifier) ? { verifier } : { verifier, pem };
+}
+
 /**
  * The canonical body (JCS) of an entry, byte for byte as Rekor writes it.
  *
@@ -355,7 +366,7 @@ function intotoV1ToJson(body: IntotoV1Body): unknown {
       hash: hashToJson(body.envelopeHash),
       ...(body.payloadHash === undefined ? {} : { payloadHash: hashToJson(body.payloadHash) }),
     },
-    publicKey: toBase64(pemOf(body.verifier)),
+    publicKey: toBase64(body.pem === undefined ? pemOf(body.verifier) : utf8(body.pem)),
   };
 }
 
@@ -365,9 +376,9 @@ function intotoV2ToJson(body: IntotoBody): unknown {
       envelope: {
         ...(body.payload === undefined ? {} : { payload: body.payload }),
         payloadType: body.payloadType,
-        signatures: body.signatures.map(({ signature, verifier, keyid }) => ({
+        signatures: body.signatures.map(({ signature, verifier, keyid, pem }) => ({
           ...(keyid === undefined ? {} : { keyid }),
-          publicKey: toBase64(pemOf(verifier)),
+          publicKey: toBase64(pem === undefined ? pemOf(verifier) : utf8(pem)),
           sig: toBase64(utf8(toBase64(signature))),
         })),
       },
@@ -378,7 +389,11 @@ function intotoV2ToJson(body: IntotoBody): unknown {
 }
 
 function pemOf(verifier: EntryVerifier): Uint8Array {
-  return utf8(toPem(verifier.kind === 'certificate' ? 'CERTIFICATE' : 'PUBLIC KEY', verifier.bytes));
+  return utf8(canonicalPem(verifier));
+}
+
+function canonicalPem({ kind, bytes }: EntryVerifier): string {
+  return toPem(kind === 'certificate' ? 'CERTIFICATE' : 'PUBLIC KEY', bytes);
 }
 
 function hashToJson(digest: EntryDigest): unknown {

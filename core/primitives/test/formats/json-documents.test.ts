@@ -170,6 +170,30 @@ describe('log entry bodies', () => {
     );
   });
 
+  it('of in-toto keep the PEM as it was sent, without a last newline or in one line', () => {
+    const value = { algorithm: 'sha256', value: '00'.repeat(32) };
+    for (const pem of [
+      '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----',
+      '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n',
+      `-----BEGIN CERTIFICATE-----\n${'A'.repeat(100)}\n-----END CERTIFICATE-----\n`,
+    ]) {
+      const publicKey = Buffer.from(pem).toString('base64');
+      const sig = Buffer.from('AAAA').toString('base64');
+      const content = {
+        envelope: { payloadType: 't', signatures: [{ publicKey, sig }] },
+        hash: value,
+        payloadHash: value,
+      };
+      for (const body of [
+        { apiVersion: '0.0.2', kind: 'intoto', spec: { content } },
+        { apiVersion: '0.0.1', kind: 'intoto', spec: { content: { hash: value, payloadHash: value }, publicKey } },
+      ]) {
+        const text = canonicalize(body);
+        assert.equal(Buffer.from(encodeRekorBody(parseRekorBody(utf8(text)))).toString(), text);
+      }
+    }
+  });
+
   it('of kinds that bundles do not use are refused', () => {
     for (const body of [
       '{"apiVersion":"0.0.1","kind":"rekord","spec":{}}',
