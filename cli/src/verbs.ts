@@ -7,6 +7,7 @@ export const verbs: Readonly<Record<string, () => Promise<{ readonly command: Co
   whoami: () => import('./commands/whoami.ts'),
   ci: () => import('./commands/ci.ts'),
   audit: () => import('./commands/audit.ts'),
+  policy: () => import('./commands/policy.ts'),
   export: () => import('./commands/export.ts'),
   install: () => import('./commands/install.ts'),
   verify: () => import('./commands/verify.ts'),
@@ -21,7 +22,7 @@ export const verbs: Readonly<Record<string, () => Promise<{ readonly command: Co
 /** The verbs as `signet --help` groups them: by who uses them. */
 export const verbGroups: readonly { readonly title: string; readonly verbs: readonly string[] }[] = [
   { title: 'Authors', verbs: ['publish', 'sign', 'whoami'] },
-  { title: 'Consumers', verbs: ['ci', 'install', 'verify', 'audit', 'export', 'inspect'] },
+  { title: 'Consumers', verbs: ['ci', 'install', 'verify', 'audit', 'export', 'policy', 'inspect'] },
   { title: 'Operators', verbs: ['init', 'up', 'log'] },
   { title: 'Development', verbs: ['dev'] },
 ];

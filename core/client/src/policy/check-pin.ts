@@ -91,7 +91,8 @@ function checkDowngrade(
   const created = new Date(lock.created);
   const since = enforceSince ?? created;
   const published = release?.published;
-  if (published !== undefined && published < since) {
+  // The very version that was pinned had its evidence then, however old it is.
+  if (published !== undefined && published < since && version !== pin.since.version) {
     const { versions } = pin;
     const listed = release?.versions ?? [];
     const before = listed.filter(({ published: time }) => time <= created).map((one) => one.version);

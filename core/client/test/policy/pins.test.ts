@@ -185,6 +185,11 @@ describe('downgrades on verified evidence', () => {
     assert.equal(decide(axios, facts).codes, 'TP204 error');
   });
 
+  it('catches evidence that was taken away from the very version that was pinned', () => {
+    const facts = { name: 'axios', version: '1.13.0', attestations: [], release: releases('1.13.0', published) };
+    assert.equal(decide(axios, facts).codes, 'TP201 error');
+  });
+
   it('can be told to warn, to be silent, or to begin later', () => {
     const facts = { name: 'axios', version: '1.14.1', attestations: [], release: releases('1.14.1', hijacked) };
     const rules = (text: string) => ({ rules: parsePolicy(policyText(text)) });
