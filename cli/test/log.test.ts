@@ -223,7 +223,7 @@ describe('signet log', () => {
     const config = JSON.parse(await readFile(ready.signingConfig, 'utf8'));
     assert.deepEqual(
       config.rekorTlogUrls.map((service: { url: string }) => service.url),
-      [url],
+      [url, `${ready.log}/log-v1`],
     );
     const { shards } = await json('info', ...trust());
     assert.deepEqual(
@@ -237,6 +237,33 @@ describe('signet log', () => {
     assert.match((await json('get', '0', ...trust())).origin, /\/2$/);
     assert.equal((await json('search', '--key', 'key.pem', ...trust())).entries.length, Number(before) + 1);
     assert.equal((await json('consistency', ...trust())).shards.length, 2);
+  });
+
+  it('rotate --v1 continues the v1 log at the same address, with indices that go on', async () => {
+    const submitV1 = async (artifact: string): Promise<{ logIndex: number; logID: string }> => {
+      const value = createHash('sha256').update(artifact).digest('hex');
+      const content = Buffer.from(await signer.sign(utf8(artifact))).toString('base64');
+      const publicKey = { content: Buffer.from(toPem('PUBLIC KEY', signer.publicKey.spki)).toString('base64') };
+      const spec = { data: { hash: { algorithm: 'sha256', value } }, signature: { content, publicKey } };
+      const body = JSON.stringify({ apiVersion: '0.0.1', kind: 'hashedrekord', spec });
+      const headers = { 'content-type': 'application/json' };
+      const answer = await fetch(`${ready.log}/log-v1/api/v1/log/entries`, { method: 'POST', headers, body });
+      assert.equal(answer.status, 201);
+      const [entry] = Object.values((await answer.json()) as Record<string, { logIndex: number; logID: string }>);
+      assert.ok(entry !== undefined);
+      return entry;
+    };
+    const first = await submitV1('v1');
+    const { url, number } = await json('rotate', '--data', 'd', '--v1');
+    assert.deepEqual([url, number], [`${ready.log}/log-v1`, 2]);
+    const second = await submitV1('v1 again');
+    assert.deepEqual([first.logIndex, second.logIndex], [0, 1]);
+    assert.notEqual(first.logID, second.logID);
+    const { tlogs } = JSON.parse(await readFile(ready.trustedRoot, 'utf8'));
+    const ids = tlogs
+      .filter(({ baseUrl }: { baseUrl: string }) => baseUrl.endsWith('/log-v1'))
+      .map(({ logId }: { logId: { keyId: string } }) => Buffer.from(logId.keyId, 'base64').toString('hex'));
+    assert.deepEqual(ids, [first.logID, second.logID]);
   });
 
   it('export writes every shard as files, beside the running server and without it', async () => {
@@ -283,7 +310,7 @@ describe('signet log', () => {
     const config = JSON.parse(await readFile(ready.signingConfig, 'utf8'));
     assert.deepEqual(
       config.rekorTlogUrls.map((service: { url: string }) => service.url),
-      [`${ready.log}/3`, `${ready.log}/2`],
+      [`${ready.log}/3`, `${ready.log}/2`, `${ready.log}/log-v1`],
     );
   });
 

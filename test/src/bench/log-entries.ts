@@ -1,5 +1,5 @@
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
-import { concat, der, oids, utf8 } from '@signet/primitives/formats';
+import { concat, der, oids, toPem, utf8 } from '@signet/primitives/formats';
 
 const ecdsaSha256 = der.sequence(der.oid(oids.ecdsaWithSha256));
 
@@ -7,9 +7,28 @@ const ecdsaSha256 = der.sequence(der.oid(oids.ecdsaWithSha256));
  * Bodies of requests to log an entry, each with its own key, its own short-lived certificate with the claims of a CI job,
  * and a signature: what a public instance gets.
  */
-export function makeRequests(count: number): Buffer[] {
+export function makeRequests(count: number, api: 'v1' | 'v2' = 'v2'): Buffer[] {
   const authority = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
-  return Array.from({ length: count }, () => makeRequest(authority));
+  return Array.from({ length: count }, () => (api === 'v2' ? makeRequest(authority) : makeV1Request(authority)));
+}
+
+/** The same as Rekor v1's clients send it. */
+function makeV1Request(authority: KeyObject): Buffer {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const message = randomBytes(32);
+  const certificate = makeCertificate(publicKey.export({ format: 'der', type: 'spki' }), authority);
+  const proposal = {
+    apiVersion: '0.0.1',
+    kind: 'hashedrekord',
+    spec: {
+      data: { hash: { algorithm: 'sha256', value: createHash('sha256').update(message).digest('hex') } },
+      signature: {
+        content: sign('sha256', message, privateKey).toString('base64'),
+        publicKey: { content: Buffer.from(toPem('CERTIFICATE', certificate)).toString('base64') },
+      },
+    },
+  };
+  return Buffer.from(JSON.stringify(proposal));
 }
 
 function makeRequest(authority: KeyObject): Buffer {

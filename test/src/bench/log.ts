@@ -1,12 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { generateSigner } from '@signet/primitives/keys';
 import { openTransparencyLog } from '@signet/services/log';
 import { makeRequests } from './log-entries.ts';
+import { benchGrowth } from './log-growth.ts';
 import { closedLoad, type LoadResult, openLoad, percentile, rawGet, rawPost } from './log-load.ts';
 
 const requestCount = 30_000;
@@ -21,8 +22,20 @@ export async function bench(): Promise<void> {
     print(
       `${availableParallelism()} processors, Node ${process.version}; entries from ${requestCount} signed requests`,
     );
+    print(
+      `load of the machine before: ${loadavg()
+        .map((load) => load.toFixed(2))
+        .join(' ')}`,
+    );
     await benchEngine(join(home, 'engine'));
     await benchServer(join(home, 'server'));
+    await benchServer(join(home, 'server-v1'), 'v1');
+    await benchGrowth(home);
+    print(
+      `\nload of the machine after: ${loadavg()
+        .map((load) => load.toFixed(2))
+        .join(' ')}`,
+    );
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
@@ -63,13 +76,14 @@ async function benchEngine(directory: string): Promise<void> {
   await log.close();
 }
 
-async function benchServer(directory: string): Promise<void> {
-  const requests = makeRequests(requestCount).map((body) => rawPost('/api/v2/log/entries', body));
+async function benchServer(directory: string, api: 'v1' | 'v2' = 'v2'): Promise<void> {
+  const requests = makeRequests(requestCount, api).map((body) => rawPost(`/api/${api}/log/entries`, body));
   const program = fileURLToPath(new URL('log-server.ts', import.meta.url));
-  const server = fork(program, [directory], { execArgv: ['--conditions=@signet/source'] });
+  const server = fork(program, [directory, api], { execArgv: ['--conditions=@signet/source'] });
   const { url } = await message<{ url: string }>(server);
   try {
-    print('\nserver: POST /api/v2/log/entries, verified, durable, with proof and checkpoint');
+    const promise = api === 'v1' ? ', promise (SET)' : '';
+    print(`\nserver: POST /api/${api}/log/entries, verified, durable, with proof${promise} and checkpoint`);
     let from = 0;
     const take = (count: number): Buffer[] => {
       from += count;
@@ -80,6 +94,7 @@ async function benchServer(directory: string): Promise<void> {
     for (const connections of [64, 512]) {
       const count = 9000;
       server.send('mark');
+      const before = await stageTimes(url);
       const result = await closedLoad(url, take(count), connections);
       server.send('report');
       const { microseconds, entries, rss } = await message<{ microseconds: number; entries: number; rss: number }>(
@@ -87,8 +102,10 @@ async function benchServer(directory: string): Promise<void> {
       );
       const resources = `${(microseconds / entries).toFixed(0)} us CPU of the server an entry, RSS ${Math.round(rss / 2 ** 20)} MiB`;
       report(`${connections} connections`, count, result, resources);
+      printStages(before, await stageTimes(url), count, microseconds / entries);
     }
     report('2,000 a second', 8000, await openLoad(url, take(8000), 2000));
+    if (api === 'v1') return;
     print('\nreads');
     const tile = rawGet('/tile/0/000');
     report('full tile, 64 connections', 40_000, await closedLoad(url, Array(40_000).fill(tile), 64));
@@ -98,6 +115,24 @@ async function benchServer(directory: string): Promise<void> {
     server.send('stop');
     await once(server, 'exit');
   }
+}
+
+/** Seconds by stage, as the server counts them for its operator. */
+async function stageTimes(url: string): Promise<Map<string, number>> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const found = text.matchAll(/^signet_log_stage_seconds_total\{stage="(\w+)"\} (\S+)$/gm);
+  return new Map([...found].map(([, stage = '', seconds]) => [stage, Number(seconds)]));
+}
+
+/** `sync` is time of waiting, shared by a batch; what remains of the processor's time is HTTP, and threads' talk. */
+function printStages(before: Map<string, number>, after: Map<string, number>, count: number, total: number): void {
+  let known = 0;
+  const parts = [...after].map(([stage, seconds]) => {
+    const each = ((seconds - (before.get(stage) ?? 0)) * 1e6) / count;
+    if (stage !== 'sync') known += each;
+    return `${stage} ${each.toFixed(0)}${stage === 'sync' ? ' (waiting)' : ''}`;
+  });
+  print(`      us an entry: ${parts.join(', ')}, http and the rest ${(total - known).toFixed(0)}`);
 }
 
 function report(what: string, count: number, result: LoadResult, more = ''): void {

@@ -7,7 +7,7 @@ import { loadLogServer, logDirectory } from './server-side.ts';
 export const fsck: Command = {
   name: 'log fsck',
   summary: 'check every byte of a log against what it has signed; changes nothing',
-  usage: 'log fsck [--data DIR] [--ct] [flags]',
+  usage: 'log fsck [--data DIR] [--v1|--ct] [flags]',
   details: [
     'Works on the data directory of a log or of an instance while nothing serves it: computes every hash and root again and compares them with the last checkpoint that was released.',
     'Exit code 20 means damage to what was acknowledged. Derived files that are damaged are built again at the next start once derived.json is deleted.',
@@ -16,11 +16,16 @@ export const fsck: Command = {
     { command: 'signet log fsck --data ./log', explanation: 'after a crash, or before a backup' },
     { command: 'signet log fsck --data ./instance --ct --json', explanation: 'the certificate log of an instance' },
   ],
-  options: { ...dataOption, ct: { type: 'boolean', description: 'the certificate log of an instance' } },
+  options: {
+    ...dataOption,
+    v1: { type: 'boolean', description: 'the log of Rekor v1' },
+    ct: { type: 'boolean', description: 'the certificate log of an instance' },
+  },
   async run(context, values, positionals) {
     if (positionals.length > 0) throw new SignetError('ERR_USAGE', 'signet log fsck takes flags only');
     const server = await loadLogServer();
-    const places = server.findShards(logDirectory(context, values), flagOption(values, 'ct') ? 'ct' : 'log');
+    const kind = flagOption(values, 'ct') ? 'ct' : flagOption(values, 'v1') ? 'log-v1' : 'log';
+    const places = server.findShards(logDirectory(context, values), kind);
     context.progress('checking');
     const checks = places.map(({ number, directory }) => ({ number, check: server.checkLog(directory) }));
     const lost = checks.some(({ check }) => check.damage.length > 0);

@@ -1,5 +1,5 @@
 import { SignetError } from '@signet/primitives/formats';
-import type { Command } from '../../command.ts';
+import { type Command, flagOption } from '../../command.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { dataOption } from './options.ts';
 import { loadLogServer, logDirectory } from './server-side.ts';
@@ -10,13 +10,16 @@ export const reindex: Command = {
   usage: 'log reindex [--data DIR]',
   details: ['The index is derived: it is thrown away and built again. The log must not be running meanwhile.'],
   examples: [{ command: 'signet log reindex --data ./log', explanation: 'when the index is damaged' }],
-  options: dataOption,
+  options: { ...dataOption, v1: { type: 'boolean', description: 'the log of Rekor v1' } },
   async run(context, values, positionals) {
     if (positionals.length > 0) throw new SignetError('ERR_USAGE', 'signet log reindex takes flags only');
     const server = await loadLogServer();
     const shards: { number: number; entries: number }[] = [];
     context.progress('indexing');
-    for (const { number, directory } of server.findShards(logDirectory(context, values))) {
+    for (const { number, directory } of server.findShards(
+      logDirectory(context, values),
+      flagOption(values, 'v1') ? 'log-v1' : 'log',
+    )) {
       shards.push({ number, entries: await server.reindexLog(directory) });
     }
     if (context.json) context.printJson({ format: 1, shards });

@@ -271,7 +271,9 @@ function shardsBelow(url: string, { transparencyLogs }: TrustMaterial): TrustedL
 }
 
 function onlyLog(trust: TrustMaterial): string {
-  const urls = trust.transparencyLogs.map(({ baseUrl }) => plain(baseUrl));
+  // Logs of Rekor v1 sign with P-256 and have no tiles.
+  const tiled = trust.transparencyLogs.filter(({ key }) => key.info.algorithm === 'ed25519');
+  const urls = tiled.map(({ baseUrl }) => plain(baseUrl));
   const first = urls.filter((url) => shardsBelow(url, trust).length === urls.length);
   const [url] = first;
   if (url !== undefined) return url;

@@ -1,5 +1,5 @@
 import { SignetError } from '@signet/primitives/formats';
-import { type Command, textOption } from '../../command.ts';
+import { type Command, flagOption, textOption } from '../../command.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { readInstanceOptions } from '../instance-options.ts';
 import { dataOption } from './options.ts';
@@ -20,6 +20,7 @@ export const rotate: Command = {
   ],
   options: {
     ...dataOption,
+    v1: { type: 'boolean', description: 'the log of Rekor v1, whose change is at once and without another URL' },
     overlap: {
       type: 'string',
       argument: 'TIME',
@@ -34,6 +35,7 @@ export const rotate: Command = {
     const directory = logDirectory(context, values);
     const { number, url, origin } = await server.rotateLog({
       directory,
+      api: flagOption(values, 'v1') ? 'v1' : 'v2',
       overlapSeconds,
       ...(passphrase === undefined ? {} : { passphrase }),
     });

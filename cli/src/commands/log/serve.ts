@@ -12,7 +12,7 @@ export const serve: Command = {
   summary: 'run a transparency log alone, without certificate authority and registry',
   usage: 'log serve [--data DIR] [--port N] [flags]',
   details: [
-    'Serves Rekor’s v2 API until Ctrl-C. The first start makes the log and its key; log.yaml in the data directory has its limits and who may read it.',
+    'Serves Rekor’s v2 API, and below /log-v1 its v1 API, until Ctrl-C. The first start makes the log and its key; log.yaml in the data directory has its limits and who may read it.',
     'With SIGNET_PASSPHRASE_FILE the private keys are encrypted with the first line of that file.',
     'When everything answers, --json prints one line with the URL and the files that clients need.',
   ],
@@ -50,6 +50,7 @@ export const serve: Command = {
       context.printJson({
         format: 1,
         log: settings.publicUrl,
+        logV1: `${settings.publicUrl}/log-v1`,
         port: running.port,
         readers,
         trustedRoot: layout.trustedRoot,

@@ -117,10 +117,15 @@ export class LogShards<Log extends ShardLog> {
         return await write(shard);
       } catch (error) {
         if (!(error instanceof SignetError) || error.code !== 'ERR_LOG_FROZEN') throw error;
-        await this.#rotation;
+        await this.settled();
         if (this.active.number === shard.number) throw error;
       }
     }
+  }
+
+  /** Resolves when no rotation is under way: whoever finds the active shard frozen waits for that and looks again. */
+  async settled(): Promise<void> {
+    await this.#rotation;
   }
 
   /**

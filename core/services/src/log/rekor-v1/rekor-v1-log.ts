@@ -8,6 +8,8 @@ import type { RekorV1Entry, RekorV1Tree } from './rekor-v1-tree.ts';
 /** The trees of a v1 log, the first one first; the last takes new entries. `LogShards` is one. */
 export interface RekorV1Trees {
   readonly all: readonly LogShard<RekorV1Tree>[];
+  /** Resolves when no rotation is under way. */
+  settled?(): Promise<void>;
 }
 
 /** Entries by their ids, as answers have them. */
@@ -67,8 +69,9 @@ export class RekorV1Log {
         return { id, entry, duplicate: logged.duplicate };
       } catch (error) {
         // Between choosing a tree and writing to it, another one may have taken its place.
-        const rotated = error instanceof SignetError && error.code === 'ERR_LOG_FROZEN' && tree !== this.active;
-        if (!rotated) throw error;
+        if (!(error instanceof SignetError) || error.code !== 'ERR_LOG_FROZEN') throw error;
+        await this.#trees.settled?.();
+        if (tree === this.active) throw error;
       }
     }
   }

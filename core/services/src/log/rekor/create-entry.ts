@@ -49,7 +49,7 @@ const verifierFields = ['publicKey', 'x509Certificate', 'keyDetails'];
 const maximumSignatures = 16;
 
 interface KnownVerifier {
-  readonly verifier: Required<EntrySignature['verifier']>;
+  readonly verifier: EntrySignature['verifier'] & { readonly keyDetails: KeyDetails };
   readonly publicKey: PublicKeyInfo;
   readonly certificate: Certificate | undefined;
 }

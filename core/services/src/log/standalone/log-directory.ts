@@ -3,17 +3,20 @@ import { join } from 'node:path';
 import { SignetError, utf8 } from '@signet/primitives/formats';
 import { createKeyFile, openKeyFile, type Signer } from '@signet/primitives/keys';
 import { replaceFile } from '../engine/append-file.ts';
-import { LogShards } from '../log-shards.ts';
+import { LogShards, type ShardPlace } from '../log-shards.ts';
+import { RekorV1Tree } from '../rekor-v1/index.ts';
 import { logOrigin, openTransparencyLog, type TransparencyLog } from '../transparency-log.ts';
 import { defaultLimits, formatLogSettings, type LogSettings, parseLogSettings, parseLogUrl } from './settings.ts';
-import { logSigningConfig, logTrustedRoot, shardUrl } from './trust-documents.ts';
+import { logSigningConfig, logTrustedRoot, type ShardedLogs, shardUrl } from './trust-documents.ts';
 
 /** Where everything of a log that is served by itself lies. */
 export interface LogLayout {
   readonly directory: string;
   readonly settingsFile: string;
-  /** Of the first shard. */
+  /** Of the first shard of the v2 log. */
   readonly logDirectory: string;
+  /** Of the first shard of the v1 log. */
+  readonly v1Directory: string;
   readonly keyDirectory: string;
   readonly trustedRoot: string;
   readonly signingConfig: string;
@@ -26,6 +29,7 @@ export function logLayout(directory: string): LogLayout {
     directory,
     settingsFile: join(directory, 'log.yaml'),
     logDirectory: join(directory, 'log'),
+    v1Directory: join(directory, 'log-v1'),
     keyDirectory: join(directory, 'keys'),
     trustedRoot: join(directory, 'trust', 'trusted_root.json'),
     signingConfig: join(directory, 'trust', 'signing_config.v0.2.json'),
@@ -73,50 +77,88 @@ export async function createSettings(layout: LogLayout, { publicUrl, host, port 
   return settings;
 }
 
+/** Both logs of a directory: entries of Rekor's two versions lie in trees of their own. */
+export interface OpenLogs extends ShardedLogs {
+  readonly shards: LogShards<TransparencyLog>;
+  readonly v1: LogShards<RekorV1Tree>;
+  close(): Promise<void>;
+}
+
 /**
- * Opens all shards of a log, making the first one in a new directory, and writes down whom to trust and where to write.
+ * Opens all shards of both logs, making the first ones in a new directory, and writes down whom to trust and where to write.
  *
- * @param passphrase of the private keys, if they are encrypted
  * @throws what opening a log throws; ERR_KEY_FILE
  */
-export async function openShards(
+export async function openLogs(
   layout: LogLayout,
   settings: LogSettings,
-  options: { readonly passphrase?: string; readonly onFatal?: (error: unknown) => void } = {},
-): Promise<LogShards<TransparencyLog>> {
+  options: {
+    /** Of the private keys, if they are encrypted. */
+    readonly passphrase?: string;
+    readonly onFatal?: (error: unknown) => void;
+  } = {},
+): Promise<OpenLogs> {
   const { passphrase, onFatal } = options;
+  const { publicUrl, created } = settings;
   await mkdir(layout.keyDirectory, { recursive: true, mode: 0o700 });
-  await mkdir(join(layout.directory, 'trust'), { recursive: true });
-  await mkdir(layout.logDirectory, { recursive: true });
-  const onChange = (shards: LogShards<TransparencyLog>): void => {
-    const log = { shards, publicUrl: settings.publicUrl };
-    replaceFile(layout.trustedRoot, jsonBytes(logTrustedRoot(log)));
-    replaceFile(layout.signingConfig, jsonBytes(logSigningConfig(log)));
+  for (const directory of [join(layout.directory, 'trust'), layout.logDirectory, layout.v1Directory]) {
+    await mkdir(directory, { recursive: true });
+  }
+  const fatal = onFatal === undefined ? {} : { onFatal };
+  const opened: { shards?: LogShards<TransparencyLog>; v1?: LogShards<RekorV1Tree> } = {};
+  const onChange = (): void => {
+    const { shards, v1 } = opened;
+    if (shards === undefined || v1 === undefined) return;
+    const logs = { shards, v1, publicUrl };
+    replaceFile(layout.trustedRoot, jsonBytes(logTrustedRoot(logs)));
+    replaceFile(layout.signingConfig, jsonBytes(logSigningConfig(logs)));
   };
-  const shards = await LogShards.open({
-    directory: layout.logDirectory,
-    created: settings.created,
-    open: async ({ directory, number }) =>
-      openTransparencyLog({
-        directory,
-        origin: logOrigin(shardUrl(settings.publicUrl, number)),
-        signer: await shardSigner(layout, number, directory, passphrase),
-        ...(onFatal === undefined ? {} : { onFatal }),
-      }),
-    onChange,
-  });
-  onChange(shards);
-  return shards;
+  const close = async (): Promise<void> => {
+    const closed = await Promise.allSettled([opened.shards?.close(), opened.v1?.close()]);
+    const failed = closed.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  };
+  try {
+    opened.shards = await LogShards.open({
+      directory: layout.logDirectory,
+      created,
+      open: async (place) =>
+        openTransparencyLog({
+          ...fatal,
+          directory: place.directory,
+          origin: logOrigin(shardUrl(publicUrl, place.number)),
+          signer: await shardSigner(layout, 'log', place, passphrase),
+        }),
+      onChange,
+    });
+    opened.v1 = await LogShards.open({
+      directory: layout.v1Directory,
+      created,
+      open: async (place) =>
+        RekorV1Tree.open({
+          ...fatal,
+          directory: place.directory,
+          host: new URL(publicUrl).host,
+          signer: await shardSigner(layout, 'log-v1', place, passphrase),
+        }),
+      onChange,
+    });
+    onChange();
+    return { shards: opened.shards, v1: opened.v1, publicUrl, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 /** A key is made with its shard and never again: a log whose key is lost must not sign with another. */
 async function shardSigner(
   layout: LogLayout,
-  number: number,
-  directory: string,
+  name: 'log' | 'log-v1',
+  { number, directory }: ShardPlace,
   passphrase: string | undefined,
 ): Promise<Signer> {
-  const path = join(layout.keyDirectory, number === 1 ? 'log.key' : `log-${number}.key`);
+  const path = join(layout.keyDirectory, number === 1 ? `${name}.key` : `${name}-${number}.key`);
   const options = passphrase === undefined ? {} : { passphrase };
   if (await exists(path)) return openKeyFile(path, options);
   if (await exists(join(directory, 'log.json'))) {
@@ -125,7 +167,7 @@ async function shardSigner(
       `the key ${path} of the log in ${directory} is missing; restore it from a backup`,
     );
   }
-  return createKeyFile(path, 'PKIX_ED25519', options);
+  return createKeyFile(path, name === 'log' ? 'PKIX_ED25519' : 'PKIX_ECDSA_P256_SHA_256', options);
 }
 
 function jsonBytes(value: object): Uint8Array {

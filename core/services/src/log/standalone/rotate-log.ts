@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { SignetError } from '@signet/primitives/formats';
-import { logLayout, openSettings, openShards } from './log-directory.ts';
-import { type Rotation, rotated } from './serve-log.ts';
+import { logLayout, openLogs, openSettings } from './log-directory.ts';
+import { type Rotation, rotate } from './serve-log.ts';
 
 export interface RotateLogOptions {
   readonly directory: string;
+  /** Which log; default v2. */
+  readonly api?: 'v1' | 'v2';
   /** How long the present shard still takes entries. */
   readonly overlapSeconds: number;
   readonly passphrase?: string;
@@ -22,13 +24,13 @@ export async function rotateLog(options: RotateLogOptions): Promise<Rotation> {
   const settings = await openSettings(layout, {});
   if (settings === undefined) throw new SignetError('ERR_LOG_CONFIG', `${layout.directory} holds no log`);
   const running = await readRunning(layout.running);
-  const rotation = running === undefined ? undefined : await askServer(running, options.overlapSeconds);
+  const rotation = running === undefined ? undefined : await askServer(running, options);
   if (rotation !== undefined) return rotation;
-  const shards = await openShards(layout, settings, options);
+  const logs = await openLogs(layout, settings, options);
   try {
-    return rotated(await shards.rotate(options.overlapSeconds * 1000), settings.publicUrl);
+    return await rotate(logs, options);
   } finally {
-    await shards.close();
+    await logs.close();
   }
 }
 
@@ -38,13 +40,16 @@ interface Running {
 }
 
 /** Undefined when nobody answers: the file is what a crash left behind. */
-async function askServer({ url, control }: Running, overlapSeconds: number): Promise<Rotation | undefined> {
+async function askServer(
+  { url, control }: Running,
+  { api = 'v2', overlapSeconds }: RotateLogOptions,
+): Promise<Rotation | undefined> {
   let answer: Response;
   try {
     answer = await fetch(`${url}/control/rotate`, {
       method: 'POST',
       headers: { authorization: `Bearer ${control}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ overlapSeconds }),
+      body: JSON.stringify({ api, overlapSeconds }),
       redirect: 'error',
       signal: AbortSignal.timeout(30_000),
     });

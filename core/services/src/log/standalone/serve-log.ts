@@ -8,12 +8,13 @@ import { SignetError } from '@signet/primitives/formats';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { handleError, handleNotFound } from '../http/errors.ts';
 import { ReadAccess } from '../http/read-access.ts';
-import type { LogShard, LogShards } from '../log-shards.ts';
+import type { LogShards } from '../log-shards.ts';
 import { rekorV2Routes } from '../rekor/routes.ts';
+import { rekorV1Routes } from '../rekor-v1/index.ts';
 import type { TransparencyLog } from '../transparency-log.ts';
-import { createSettings, type LogLayout, logLayout, openSettings, openShards } from './log-directory.ts';
+import { createSettings, type LogLayout, logLayout, type OpenLogs, openLogs, openSettings } from './log-directory.ts';
 import type { LogSettings } from './settings.ts';
-import { logSigningConfig, logTrustedRoot, shardUrl } from './trust-documents.ts';
+import { logSigningConfig, logTrustedRoot, shardUrl, v1Url } from './trust-documents.ts';
 
 export interface ServeLogOptions {
   /** Data directory; a log is made in it when there is none. */
@@ -47,7 +48,7 @@ const defaultPort = 3000;
 
 /**
  * Serves a transparency log by itself, without certificate authority and registry, on a port of its own. The paths of its public
- * URL are those of Rekor v2; `trusted_root.json` and `signing_config.v0.2.json` tell whom to trust and where to write.
+ * URL are those of Rekor v2, and those below `/log-v1` of Rekor v1; `trusted_root.json` and `signing_config.v0.2.json` tell whom to trust and where to write.
  *
  * @throws ERR_LOG_CONFIG; what opening a log throws
  */
@@ -59,16 +60,16 @@ export async function serveLog(options: ServeLogOptions): Promise<RunningLog> {
   // It listens before the settings are written, so that nobody else takes a chosen port in between.
   const server = await listen(host, wanted ?? existing?.listen.port ?? defaultPort);
   const { port } = server.address() as AddressInfo;
-  let shards: LogShards<TransparencyLog> | undefined;
+  let logs: OpenLogs | undefined;
   try {
     const settings = existing ?? (await createSettings(layout, { ...options, host, port }));
-    shards = await openShards(layout, settings, options);
+    logs = await openLogs(layout, settings, options);
     const control = randomBytes(32).toString('base64url');
-    const app = await application({ ...options, shards, settings, control });
+    const app = await application({ ...options, logs, settings, control });
     server.removeAllListeners('request');
     server.on('request', app.routing);
     writeRunning(layout, { url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`, control, settings });
-    const opened = shards;
+    const opened = logs;
     let closing: Promise<void> | undefined;
     const close = async (): Promise<void> => {
       rmSync(layout.running, { force: true });
@@ -80,7 +81,7 @@ export async function serveLog(options: ServeLogOptions): Promise<RunningLog> {
       layout,
       settings,
       port,
-      shards,
+      shards: logs.shards,
       close: () => {
         closing ??= close();
         return closing;
@@ -88,19 +89,20 @@ export async function serveLog(options: ServeLogOptions): Promise<RunningLog> {
     };
   } catch (error) {
     await stop(server);
-    await shards?.close();
+    await logs?.close();
     throw error;
   }
 }
 
 async function application(
   options: ServeLogOptions & {
-    readonly shards: LogShards<TransparencyLog>;
+    readonly logs: OpenLogs;
     readonly settings: LogSettings;
     readonly control: string;
   },
 ): Promise<FastifyInstance> {
-  const { shards, settings, control, requestLog } = options;
+  const { logs, settings, control, requestLog } = options;
+  const { shards, v1 } = logs;
   const { publicUrl, readTokens, proxies, dsse, limits } = settings;
   const { requestBytes, waiting, ...rates } = limits;
   const app = Fastify({
@@ -115,33 +117,54 @@ async function application(
   if (prefix !== '') app.setNotFoundHandler(handleNotFound);
   const routes = { maximumRequestSize: requestBytes, maximumWaiting: waiting, limits: rates, readTokens, dsse };
   await app.register(rekorV2Routes(shards, routes), { prefix });
-  const log = { shards, publicUrl };
+  const { dsse: _dsse, ...v1Routes } = routes;
+  await app.register(rekorV1Routes(v1, v1Routes), { prefix: new URL(v1Url(publicUrl)).pathname });
   const documents = { 'trusted_root.json': logTrustedRoot, 'signing_config.v0.2.json': logSigningConfig };
   for (const [name, make] of Object.entries(documents)) {
     app.get(`${prefix}/${name}`, async (_request, reply) => {
       // Public facts; whoever fetches them pins what was fetched.
       reply.header('access-control-allow-origin', '*').header('cache-control', 'no-cache');
-      return make(log);
+      return make(logs);
     });
   }
   const mayControl = new ReadAccess([control]);
-  app.post<{ Body: { overlapSeconds?: unknown } }>(`${prefix}/control/rotate`, async (request) => {
+  app.post<{ Body: RotationRequest }>(`${prefix}/control/rotate`, async (request) => {
     mayControl.check(request.headers.authorization);
-    return rotated(await shards.rotate(readOverlap(request.body?.overlapSeconds) * 1000), publicUrl);
+    return rotate(logs, request.body ?? {});
   });
   await app.ready();
   return app;
 }
 
+/** Which log goes on in a new shard, and how long the present one takes entries. */
+export interface RotationRequest {
+  readonly api?: unknown;
+  readonly overlapSeconds?: unknown;
+}
+
 /** What a rotation is answered with. */
 export interface Rotation {
+  readonly api: 'v1' | 'v2';
   readonly number: number;
   readonly url: string;
   readonly origin: string;
 }
 
-export function rotated({ number, log }: LogShard<TransparencyLog>, publicUrl: string): Rotation {
-  return { number, url: shardUrl(publicUrl, number), origin: log.origin };
+/**
+ * Opens a new shard of one of the logs. The shards of the v1 log have one URL and indices that run through all of them, so there
+ * the change is at once.
+ *
+ * @throws ERR_LOG_REQUEST; what opening a log throws
+ */
+export async function rotate({ shards, v1, publicUrl }: OpenLogs, request: RotationRequest): Promise<Rotation> {
+  const { api = 'v2' } = request;
+  if (api === 'v1') {
+    const { number, log } = await v1.rotate();
+    return { api, number, url: v1Url(publicUrl), origin: log.log.origin };
+  }
+  if (api !== 'v2') throw new SignetError('ERR_LOG_REQUEST', 'invalid request: api is neither v1 nor v2');
+  const { number, log } = await shards.rotate(readOverlap(request.overlapSeconds) * 1000);
+  return { api, number, url: shardUrl(publicUrl, number), origin: log.origin };
 }
 
 function readOverlap(value: unknown): number {

@@ -53,11 +53,11 @@ export function openStoredLog(directory: string, format: EntryFormat): StoredLog
 /**
  * The shards of the log that a data directory holds: of an instance, of a log that is served by itself, or of one log alone.
  *
- * @param kind `ct` for the certificate log of an instance
+ * @param kind `log-v1` for Rekor v1's, `ct` for the certificate log of an instance
  * @throws ERR_LOG_CONFIG when there is none
  */
-export function findShards(directory: string, kind: 'log' | 'ct' = 'log'): ShardPlace[] {
-  const candidates = kind === 'log' ? [join(directory, 'log'), directory] : [join(directory, 'ct')];
+export function findShards(directory: string, kind: 'log' | 'log-v1' | 'ct' = 'log'): ShardPlace[] {
+  const candidates = kind === 'log' ? [join(directory, 'log'), directory] : [join(directory, kind)];
   const found = candidates.find((candidate) => existsSync(join(candidate, 'log.json')));
   if (found === undefined) throw new SignetError('ERR_LOG_CONFIG', `${directory} holds no log`);
   return readPlaces({ directory: found });

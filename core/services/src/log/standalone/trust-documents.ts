@@ -1,5 +1,7 @@
+import { digest } from '@signet/primitives/crypto';
 import { toBase64 } from '@signet/primitives/formats';
 import type { LogShards } from '../log-shards.ts';
+import type { RekorV1Tree } from '../rekor-v1/index.ts';
 import type { TransparencyLog } from '../transparency-log.ts';
 
 /** Where a log with shards is written to and read from. */
@@ -7,6 +9,16 @@ export interface ShardedLog {
   readonly shards: Pick<LogShards<TransparencyLog>, 'all'>;
   /** Of the log, without a trailing slash. */
   readonly publicUrl: string;
+}
+
+/** The same with the log of Rekor v1 beside it. */
+export interface ShardedLogs extends ShardedLog {
+  readonly v1: Pick<LogShards<RekorV1Tree>, 'all'>;
+}
+
+/** Base URL of the v1 log beside a log that is served by itself. */
+export function v1Url(publicUrl: string): string {
+  return `${publicUrl}/log-v1`;
 }
 
 /** Base URL of a shard. */
@@ -45,11 +57,26 @@ export function writableLogs({ shards, publicUrl }: ShardedLog): object[] {
     .reverse();
 }
 
+/** The same for a v1 log, all of whose shards have one URL. */
+export function trustedV1Logs({ v1, url }: { readonly v1: ShardedLogs['v1']; readonly url: string }): object[] {
+  return v1.all.map(({ log, openedAt, frozenAt }) => ({
+    baseUrl: url,
+    hashAlgorithm: 'SHA2_256',
+    publicKey: {
+      rawBytes: toBase64(log.publicKey.spki),
+      keyDetails: 'PKIX_ECDSA_P256_SHA_256',
+      validFor: period(openedAt, frozenAt),
+    },
+    // Rekor v1: the hash of the key.
+    logId: { keyId: toBase64(digest('sha256', log.publicKey.spki)) },
+  }));
+}
+
 /** A TrustedRoot with the log alone; media type 0.1, which every client reads. */
-export function logTrustedRoot(log: ShardedLog): object {
+export function logTrustedRoot(log: ShardedLogs): object {
   return {
     mediaType: 'application/vnd.dev.sigstore.trustedroot+json;version=0.1',
-    tlogs: trustedLogs(log),
+    tlogs: [...trustedLogs(log), ...trustedV1Logs({ v1: log.v1, url: v1Url(log.publicUrl) })],
     certificateAuthorities: [],
     ctlogs: [],
     timestampAuthorities: [],
@@ -57,12 +84,19 @@ export function logTrustedRoot(log: ShardedLog): object {
 }
 
 /** A SigningConfig with the log alone. */
-export function logSigningConfig(log: ShardedLog): object {
+export function logSigningConfig(log: ShardedLogs): object {
+  const [first] = log.v1.all;
+  const v1 = {
+    url: v1Url(log.publicUrl),
+    majorApiVersion: 1,
+    validFor: period(first?.openedAt ?? new Date(), undefined),
+    operator: new URL(log.publicUrl).host,
+  };
   return {
     mediaType: 'application/vnd.dev.sigstore.signingconfig.v0.2+json',
     caUrls: [],
     oidcUrls: [],
-    rekorTlogUrls: writableLogs(log),
+    rekorTlogUrls: [...writableLogs(log), v1],
     rekorTlogConfig: { selector: 'ANY' },
     tsaUrls: [],
     tsaConfig: { selector: 'ANY' },
