@@ -14,7 +14,7 @@ export interface InstanceDescription {
   readonly ca: string;
   readonly ct: string;
   readonly log: string;
-  readonly logV1: null;
+  readonly logV1: string | null;
   readonly tsa: string;
   readonly timestamp: string;
   readonly tuf: string;
@@ -41,7 +41,7 @@ export function describeInstance(
     ca: urls.ca,
     ct: certificateLogUrl(urls, now.generations.ctlog),
     log: urls.log,
-    logV1: null,
+    logV1: urls.logV1,
     tsa: urls.tsa,
     timestamp: timestampUrl(urls),
     tuf: urls.tuf,

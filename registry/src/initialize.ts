@@ -106,7 +106,10 @@ export async function openInstance(
   }
   const configuration = parseInstanceFile(text, layout.instanceFile);
   assertWanted(configuration, wanted);
-  return { configuration, layout, urls: instanceUrls(configuration.publicUrl), created: false };
+  // An instance of before there was a v1 log goes on without one: its trust root does not vouch for such a key, and whoever holds
+  // the trust root decides when it does.
+  const logV1 = (await readIfPresent(layout.keys.logV1)) !== undefined;
+  return { configuration, layout, urls: instanceUrls(configuration.publicUrl, { logV1 }), created: false };
 }
 
 async function createInstance(layout: InstanceLayout, options: InitOptions): Promise<Instance> {

@@ -14,6 +14,7 @@ export interface InstanceLayout {
     readonly caIntermediate: string;
     readonly certificateLog: string;
     readonly log: string;
+    readonly logV1: string;
     readonly timestampRoot: string;
     readonly timestamp: string;
     /** Signs root and targets of the trust root, unless the instance was made with keys elsewhere. */
@@ -42,6 +43,7 @@ export interface InstanceLayout {
     readonly incoming: string;
   };
   readonly logDirectory: string;
+  readonly logV1Directory: string;
   readonly certificateLogDirectory: string;
   readonly registry: {
     readonly directory: string;
@@ -80,6 +82,7 @@ export function instanceLayout(directory: string): InstanceLayout {
       caIntermediate: at('keys', 'ca-intermediate.key'),
       certificateLog: at('keys', 'ct.key'),
       log: at('keys', 'log.key'),
+      logV1: at('keys', 'log-v1.key'),
       timestampRoot: at('keys', 'tsa-root.key'),
       timestamp: at('keys', 'tsa.key'),
       tufRoot: at('keys', 'tuf-root.key'),
@@ -98,6 +101,7 @@ export function instanceLayout(directory: string): InstanceLayout {
     },
     tuf: { directory: at('tuf'), proposal: at('tuf', 'proposal'), incoming: at('tuf', 'incoming') },
     logDirectory: at('log'),
+    logV1Directory: at('log-v1'),
     certificateLogDirectory: at('ct'),
     registry: {
       directory: at('registry'),

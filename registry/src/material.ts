@@ -17,6 +17,8 @@ export interface InstanceMaterial {
   readonly timestampSigner: Signer;
   readonly certificateLogSigner: Signer;
   readonly logSigner: Signer;
+  /** Absent in an instance that was made before there was a v1 log. */
+  readonly logV1Signer: Signer | undefined;
   readonly publicMaterial: PublicMaterial;
 }
 
@@ -26,6 +28,8 @@ const kinds = {
   caIntermediate: 'PKIX_ECDSA_P384_SHA_384',
   certificateLog: 'PKIX_ECDSA_P256_SHA_256',
   log: 'PKIX_ED25519',
+  // Clients of Rekor v1 take no other.
+  logV1: 'PKIX_ECDSA_P256_SHA_256',
   timestampRoot: 'PKIX_ECDSA_P384_SHA_384',
   timestamp: 'PKIX_ECDSA_P256_SHA_256',
   // P-256, because every device and service has it: this key is the first that should leave the machine.
@@ -79,6 +83,7 @@ export async function createMaterial(
   const timestampSigner = await ensure('timestamp', layout.certificates.timestamp);
   await ensure('certificateLog');
   await ensure('log');
+  await ensure('logV1');
   await ensure('tufOnline');
   const signers: Signer[] = [];
   for (let holder = 1; offline !== undefined && holder <= offline.holders; holder++) {
@@ -130,25 +135,29 @@ export async function openMaterial(
       `The key ${path} is missing; restore it from a backup, because an instance never gets a second one by itself`,
     );
   };
+  const openIfPresent = async (path: string) => ((await exists(path)) ? openSigner(path, options) : undefined);
   const ca = generationPaths(layout, 'ca', generations.ca);
   const timestamp = generationPaths(layout, 'tsa', generations.tsa);
-  const [caSigner, timestampSigner, certificateLogSigner, logSigner] = await Promise.all([
+  const [caSigner, timestampSigner, certificateLogSigner, logSigner, logV1Signer] = await Promise.all([
     open(ca.key),
     open(timestamp.key),
     open(generationPaths(layout, 'ctlog', generations.ctlog).key),
     open(layout.keys.log),
+    openIfPresent(layout.keys.logV1),
   ]);
   return {
     caSigner,
     timestampSigner,
     certificateLogSigner,
     logSigner,
+    logV1Signer,
     publicMaterial: {
       authorityName: authorityName(configuration),
       caChain: await readChain(ca.certificates, caSigner),
       timestampChain: await readChain(timestamp.certificates, timestampSigner),
       certificateLogKey: certificateLogSigner.publicKey,
       logKey: logSigner.publicKey,
+      ...(logV1Signer === undefined ? {} : { logV1Key: logV1Signer.publicKey }),
     },
   };
 }

@@ -7,6 +7,8 @@ export interface InstanceUrls {
   readonly ca: string;
   readonly ct: string;
   readonly log: string;
+  /** Null in an instance that was made before there was a v1 log. */
+  readonly logV1: string | null;
   readonly tsa: string;
   readonly tuf: string;
   readonly oidc: string;
@@ -47,8 +49,12 @@ export function isLoopback(publicUrl: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }
 
-/** All URLs that follow from the public one. */
-export function instanceUrls(publicUrl: string): InstanceUrls {
+/**
+ * All URLs that follow from the public one.
+ *
+ * @param has what not every instance has
+ */
+export function instanceUrls(publicUrl: string, has: { readonly logV1: boolean } = { logV1: true }): InstanceUrls {
   const below = (path: string) => `${publicUrl}${servicesPrefix}/${path}`;
   return {
     publicUrl,
@@ -56,6 +62,7 @@ export function instanceUrls(publicUrl: string): InstanceUrls {
     ca: below('ca'),
     ct: below('ct'),
     log: below('log'),
+    logV1: has.logV1 ? below('log-v1') : null,
     tsa: below('tsa'),
     tuf: below('tuf'),
     oidc: below('oidc'),

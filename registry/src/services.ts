@@ -15,6 +15,8 @@ import {
   logOrigin,
   openCertificateLog,
   openTransparencyLog,
+  RekorV1Tree,
+  rekorV1Routes,
   rekorV2Routes,
   type TransparencyLog,
 } from '@signet/services/log';
@@ -78,6 +80,7 @@ class OpenServices implements Services {
   readonly #closing: (() => void | Promise<void>)[] = [];
   readonly #certificateLogs = new Map<number, CertificateLog>();
   #log: TransparencyLog | undefined;
+  #logV1: RekorV1Tree | undefined;
   #memory: { usedTokens: ReturnType<typeof openUsedTokens>; issued: ReturnType<typeof openIssuanceLedger> } | undefined;
   #app: FastifyInstance | undefined;
 
@@ -118,6 +121,10 @@ class OpenServices implements Services {
     if (this.#serves('log')) {
       this.#log ??= await this.#openLog(material);
       await app.register(rekorV2Routes(this.#log), { prefix: `${servicesPrefix}/log` });
+      this.#logV1 ??= await this.#openLogV1(material);
+      if (this.#logV1 !== undefined) {
+        await app.register(rekorV1Routes(this.#logV1), { prefix: `${servicesPrefix}/log-v1` });
+      }
     }
     if (this.#serves('tsa')) {
       const signer = material.timestampSigner;
@@ -184,6 +191,15 @@ class OpenServices implements Services {
     const log = this.#certificateLogs.get(newest);
     if (log === undefined) throw new SignetError('ERR_INSTANCE', `there is no certificate log ${newest}`);
     return log;
+  }
+
+  async #openLogV1({ logV1Signer: signer }: InstanceMaterial): Promise<RekorV1Tree | undefined> {
+    if (signer === undefined) return undefined;
+    const { layout, urls } = this.#options.instance;
+    const { host } = new URL(urls.publicUrl);
+    const tree = await RekorV1Tree.open({ directory: layout.logV1Directory, host, signer });
+    this.#closing.push(() => tree.close());
+    return tree;
   }
 
   async #openLog(material: InstanceMaterial): Promise<TransparencyLog> {

@@ -12,7 +12,7 @@ import { type InitOptions, type Instance, initInstance, openInstance } from './i
 import { Maintenance } from './maintenance.ts';
 import { type InstanceMaterial, openMaterial } from './material.ts';
 import { startPackageRegistry } from './package-registry.ts';
-import { type InstanceUrls, servicesPrefix } from './public-url.ts';
+import { type InstanceUrls, instanceUrls, servicesPrefix } from './public-url.ts';
 import { type ServiceName, startServices } from './services.ts';
 import { markRunning, markStopped } from './storage-sweep.ts';
 import { openTrustRepository } from './trust-repository.ts';
@@ -166,12 +166,22 @@ async function checkTrustedRoot(instance: Instance, material: InstanceMaterial):
     throw new SignetError('ERR_INSTANCE', `${path} is missing; restore it from a backup`, { cause });
   }
   const trust = TrustMaterial.fromTrustedRoot(text, { name: trustRootName });
-  const { logKey, certificateLogKey } = material.publicMaterial;
+  const { logKey, logV1Key, certificateLogKey } = material.publicMaterial;
+  const promised = trust.transparencyLogs.find(
+    ({ baseUrl }) => baseUrl === instanceUrls(instance.urls.publicUrl).logV1,
+  );
+  if (promised !== undefined && logV1Key === undefined) {
+    throw new SignetError(
+      'ERR_INSTANCE',
+      `The key ${instance.layout.keys.logV1} is missing, but ${path} promises its log; restore it from a backup`,
+    );
+  }
   for (const [what, logs, key] of [
     ['the transparency log', trust.transparencyLogs, logKey],
+    ['the v1 transparency log', trust.transparencyLogs, logV1Key],
     ['the certificate log', trust.certificateLogs, certificateLogKey],
   ] as const) {
-    if (logs.some((log) => equalBytes(log.key.info.spki, key.spki))) continue;
+    if (key === undefined || logs.some((log) => equalBytes(log.key.info.spki, key.spki))) continue;
     throw new SignetError(
       'ERR_INSTANCE',
       `${path} does not know the key of ${what} in ${instance.layout.keys.directory}`,

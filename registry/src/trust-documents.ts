@@ -13,6 +13,7 @@ export interface PublicMaterial {
   readonly timestampChain: readonly Uint8Array[];
   readonly certificateLogKey: PublicKeyInfo;
   readonly logKey: PublicKeyInfo;
+  readonly logV1Key?: PublicKeyInfo;
 }
 
 /**
@@ -33,11 +34,17 @@ export function createTrustedRoot(urls: InstanceUrls, material: PublicMaterial, 
           keyId: toBase64(logKeyId(logOrigin(urls.log), material.logKey)),
         },
       },
+      ...logV1(urls, material, created),
     ],
     certificateAuthorities: [authority(urls.ca, material.authorityName, material.caChain, validFor)],
     ctlogs: [certificateLog(urls.ct, material.certificateLogKey, created)],
     timestampAuthorities: [authority(timestampUrl(urls), material.authorityName, material.timestampChain, validFor)],
   };
+}
+
+/** Rekor v1 names every log by the hash of its key. */
+function logV1(urls: InstanceUrls, { logV1Key }: PublicMaterial, created: Date): object[] {
+  return urls.logV1 === null || logV1Key === undefined ? [] : [certificateLog(urls.logV1, logV1Key, created)];
 }
 
 /** A certificate log as a trusted root names it. */

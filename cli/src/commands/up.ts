@@ -36,7 +36,7 @@ export const command: Command = {
         ca: urls.ca,
         ct: urls.ct,
         log: urls.log,
-        logV1: null,
+        logV1: urls.logV1,
         tsa: urls.tsa,
         tuf: urls.tuf,
         oidc: devIdentity ? urls.oidc : null,

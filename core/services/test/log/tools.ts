@@ -46,8 +46,8 @@ export class ToolBench {
 }
 
 /** Skips a test and says why, where a program is not installed. `.ci/run` installs all of them. */
-export function needs(context: Mocha.Context, program: string, packageName = program): void {
+export function needs(suite: Mocha.Context, program: string, packageName = program): void {
   if (spawnSync(program, ['--version']).error === undefined) return;
   console.log(`      skipped: ${program} is not installed (apt-get install ${packageName})`);
-  context.skip();
+  suite.skip();
 }
