@@ -178,6 +178,7 @@ function firstConfiguration(options: InitOptions): InstanceConfiguration {
     developmentIdentity: options.devIdentity ?? false,
     uplink: options.uplink ?? 'npmjs',
     registration: loopback ? 'open' : 'closed',
+    advertiseEvidence: false,
     limits: { publishBytes: defaultPublishBytes },
   };
 }

@@ -16,6 +16,8 @@ export interface InstanceConfiguration {
   readonly uplink: 'npmjs' | 'none' | { readonly url: string };
   /** Whether anybody who reaches the registry may make an account. */
   readonly registration: 'open' | 'closed';
+  /** Whether packuments tell every client that there is evidence (`dist.attestations`). */
+  readonly advertiseEvidence: boolean;
   readonly limits: { readonly publishBytes: number };
 }
 
@@ -69,6 +71,7 @@ export function parseInstanceFile(text: string, path = 'instance.yaml'): Instanc
     developmentIdentity: root.choice('developmentIdentity', [true, false], false),
     uplink: parseUplink(root.choiceOrText('uplink', 'npmjs'), path),
     registration: root.choice('registration', ['open', 'closed'], 'closed'),
+    advertiseEvidence: root.choice('advertiseEvidence', [true, false], false),
     limits: {
       publishBytes: limits?.integer('publishBytes', 1024, 2 ** 30, defaultPublishBytes) ?? defaultPublishBytes,
     },
@@ -107,6 +110,10 @@ registration: ${configuration.registration}
 
 # A login without passwords for development; served only with --dev-identity and only on a loopback address.
 developmentIdentity: ${configuration.developmentIdentity}
+
+# Tell every npm client of the evidence (dist.attestations). npm audit signatures then judges it, and fails wherever
+# npm knows only the public Sigstore; pnpm's trustPolicy needs it.
+advertiseEvidence: ${configuration.advertiseEvidence}
 
 limits:
   # Largest publish document in bytes; the tarball in it is a third larger than on disk.

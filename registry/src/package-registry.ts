@@ -2,7 +2,7 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import { join } from 'node:path';
 import { SignetError } from '@signet/primitives/formats';
 import { runServer } from 'verdaccio';
-import { provideSigner } from 'verdaccio-signet';
+import { type ActivePlugin, provideSigner } from 'verdaccio-signet';
 import { defaultRegistryUrl } from './default-registry.ts';
 import { makeDirectory } from './durable-files.ts';
 import type { InstanceConfiguration } from './instance-file.ts';
@@ -19,6 +19,8 @@ export interface PackageRegistry {
   readonly handler: RequestListener;
   /** Paths below those of the services that are the plugin's. */
   readonly prefixes: readonly string[];
+  /** The plugin at work. */
+  readonly plugin: ActivePlugin;
 }
 
 /**
@@ -53,7 +55,8 @@ export async function embedVerdaccio(
 ): Promise<PackageRegistry> {
   const server: Server = await runServer(configuration);
   const [application] = server.listeners('request') as [RequestListener & { locals?: Record<string, unknown> }];
-  if (application?.locals?.signet === undefined) {
+  const plugin = application?.locals?.signet as ActivePlugin | undefined;
+  if (application === undefined || plugin === undefined) {
     throw new SignetError(
       'ERR_PLUGIN_INACTIVE',
       'Verdaccio started without its plugin verdaccio-signet, so it would take unsigned packages; it was not put into service',
@@ -61,6 +64,7 @@ export async function embedVerdaccio(
   }
   return {
     handler: withPublicUrl(publicUrl, application),
+    plugin,
     prefixes: ['attestations:batch', 'bundles', 'policy'].map((path) => `${servicesPrefix}/v1/${path}`),
   };
 }
@@ -97,6 +101,7 @@ export function verdaccioConfiguration(
         policy: layout.policyFile,
         auditLog: layout.registry.auditLog,
         publicUrl: configuration.publicUrl,
+        advertise: configuration.advertiseEvidence,
         signatures: { key: { provided: signerName(layout) }, keys: registryKeyFiles(layout).keys },
       },
       // npm asks for vulnerabilities on every install; this passes the question on.

@@ -105,6 +105,7 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
       sweep: crashed,
     });
     stops.splice(1, 0, () => markStopped(instance.layout.state.running));
+    stops.splice(2, 0, () => registry.plugin.close());
     // Evidence is the plugin's, which stands in Verdaccio and knows its users.
     for (const prefix of registry.prefixes) mounts.push({ prefix, handler: registry.handler });
     mounts.push({ prefix: servicesPrefix, handler: services.handler });

@@ -1,2 +1,3 @@
 export { type ActivePlugin, default, type PluginOptions } from './plugin.ts';
 export { provideSigner } from './registry-signer.ts';
+export type { BackfillResult, VersionReport } from './stored-versions.ts';

@@ -1,5 +1,6 @@
 import { AttestationEndpoint } from './attestations.ts';
 import { AuditLog } from './audit-log.ts';
+import { Background } from './background.ts';
 import { BatchEndpoint } from './batch.ts';
 import { BundleEndpoint } from './bundle-endpoint.ts';
 import { ClaimsMaker } from './claims.ts';
@@ -15,6 +16,7 @@ import { PublishGate } from './publish-gate.ts';
 import { RegistrySigner } from './registry-signer.ts';
 import { RuleFiles } from './rules.ts';
 import type { EvidenceStorage } from './storage.ts';
+import { StoredVersions } from './stored-versions.ts';
 import { TarballGate } from './tarball-gate.ts';
 import type { App, Auth, Logger, Storage } from './verdaccio-host.ts';
 import { Verdaccio6Storage } from './verdaccio6-storage.ts';
@@ -32,6 +34,10 @@ export interface PluginOptions {
 /** What the plugin leaves in `app.locals.signet` once it stands; whoever embeds Verdaccio can ask for it. */
 export interface ActivePlugin {
   readonly names: readonly string[];
+  /** What is stored, for reports and for signing what is not signed yet. */
+  readonly stored: StoredVersions;
+  /** Ends what runs in the background and waits for it. */
+  close(): Promise<void>;
 }
 
 /**
@@ -86,7 +92,11 @@ export default class SignetPlugin {
     app.use(new BundleEndpoint({ ...shared, onAttached: forget }).handle);
     app.use(visibilityEndpoint(auth));
     if (signer !== undefined) app.use(keyEndpoint(() => signer.keys()));
-    const active: ActivePlugin = { names: configuration.names.patterns };
+    const stored = new StoredVersions({ ...shared, names, signer, onChanged: forget });
+    const background = new Background(logger);
+    // npm calls a version without a signature an attack as soon as the registry has keys at all.
+    if (signer !== undefined) background.run((signal) => stored.backfill({ thorough: false, signal }));
+    const active: ActivePlugin = { names: names.patterns, stored, close: () => background.close() };
     app.locals.signet = active;
   }
 }

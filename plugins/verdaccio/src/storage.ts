@@ -8,15 +8,16 @@ export interface StoredVersion {
   readonly tarballName: string | undefined;
   /** `dist.signatures` as stored. */
   readonly signatures: unknown;
-  /** Whether `dist.attestations` tells clients that there is evidence. */
-  readonly advertised: boolean;
+  /** `dist.attestations` as stored. */
+  readonly attestations: unknown;
 }
 
 /** Members of `dist` that are the registry's to say. */
 export interface RegistryClaims {
   readonly integrity?: string;
   readonly signatures?: readonly { readonly keyid: string; readonly sig: string }[];
-  readonly attestations?: object;
+  /** Null takes it away. */
+  readonly attestations?: object | null;
 }
 
 /** A package as the local storage has it. */

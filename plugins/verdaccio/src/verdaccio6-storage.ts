@@ -48,7 +48,9 @@ export class Verdaccio6Storage implements EvidenceStorage {
     const error = await this.#update(name, (manifest) => {
       for (const [version, claim] of claims) {
         const value = manifest.versions[version];
-        if (value !== undefined) value.dist = { ...value.dist, ...claim };
+        if (value === undefined) continue;
+        value.dist = { ...value.dist, ...claim };
+        if (claim.attestations === null) delete value.dist.attestations;
       }
     });
     if (error) throw storageError(`cannot sign the versions of ${name}`, error);
@@ -265,7 +267,7 @@ function describeDist(dist: LocalDist): StoredVersion {
     shasum: text(dist.shasum),
     tarballName: tarball.slice(tarball.lastIndexOf('/') + 1) || undefined,
     signatures: dist.signatures,
-    advertised: dist.attestations !== undefined,
+    attestations: dist.attestations,
   };
 }
 
