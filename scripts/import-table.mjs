@@ -90,6 +90,7 @@ export const table = [
         'src/commands/up.ts',
         'src/commands/dev.ts',
         'src/commands/log/server-side.ts',
+        'src/commands/operator/load.ts',
       ],
     },
   },

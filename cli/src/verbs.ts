@@ -15,6 +15,11 @@ export const verbs: Readonly<Record<string, () => Promise<{ readonly command: Co
   init: () => import('./commands/init.ts'),
   up: () => import('./commands/up.ts'),
   log: () => import('./commands/log.ts'),
+  ca: () => import('./commands/ca.ts'),
+  tsa: () => import('./commands/tsa.ts'),
+  ctlog: () => import('./commands/ctlog.ts'),
+  tuf: () => import('./commands/tuf.ts'),
+  doctor: () => import('./commands/doctor.ts'),
   dev: () => import('./commands/dev.ts'),
   help: () => import('./commands/help.ts'),
 };
@@ -23,6 +28,6 @@ export const verbs: Readonly<Record<string, () => Promise<{ readonly command: Co
 export const verbGroups: readonly { readonly title: string; readonly verbs: readonly string[] }[] = [
   { title: 'Authors', verbs: ['publish', 'sign', 'whoami'] },
   { title: 'Consumers', verbs: ['ci', 'install', 'verify', 'audit', 'export', 'policy', 'inspect'] },
-  { title: 'Operators', verbs: ['init', 'up', 'log'] },
+  { title: 'Operators', verbs: ['init', 'up', 'doctor', 'ca', 'tsa', 'ctlog', 'tuf', 'log'] },
   { title: 'Development', verbs: ['dev'] },
 ];

@@ -249,6 +249,14 @@ export class TufRepository {
     });
   }
 
+  /** Does everything that {@link apply} does but write. @throws as {@link apply} */
+  check(change: SignedChange): Promise<void> {
+    return this.#alone(async () => {
+      checkChange(change, this.#current);
+      await this.#prepare(change, this.#files);
+    });
+  }
+
   /** One change at a time. */
   #alone<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#working.then(work);
@@ -299,12 +307,8 @@ export class TufRepository {
     );
   }
 
-  /**
-   * Signs snapshot and timestamp over a change, lets a stock client read the outcome, and only then writes it: targets before the
-   * metadata that names them, the timestamp last. A crash in between leaves the old repository, or one whose roots are ahead,
-   * which the next start completes.
-   */
-  async #publish(change: SignedChange, published: RepositoryFiles | undefined): Promise<void> {
+  /** Signs snapshot and timestamp over a change, and lets a stock client read the outcome. @throws ERR_TUF_REFUSED */
+  async #prepare(change: SignedChange, published: RepositoryFiles | undefined) {
     const now = this.#clock();
     const root = change.root ?? this.#current.root;
     const targets = change.targets?.metadata ?? this.#current.targets;
@@ -330,14 +334,22 @@ export class TufRepository {
       published,
       new Map(wanted),
     );
+    return { written, files, current: { root, targets, snapshot, timestamp } };
+  }
 
+  /**
+   * Writes what {@link #prepare} has found good: targets before the metadata that names them, the timestamp last. A crash in between
+   * leaves the old repository, or one whose roots are ahead, which the next start completes.
+   */
+  async #publish(change: SignedChange, published: RepositoryFiles | undefined): Promise<void> {
+    const { written, files, current } = await this.#prepare(change, published);
     for (const [path, bytes] of written) await writeDurably(placeOf(this.#directory, path), bytes);
     for (const path of outdated(files)) {
       files.delete(path);
       await rm(placeOf(this.#directory, path), { force: true });
     }
     this.#files = files;
-    this.#current = { root, targets, snapshot, timestamp };
+    this.#current = current;
   }
 }
 
