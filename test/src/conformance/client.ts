@@ -1,22 +1,29 @@
 #!/usr/bin/env -S node --conditions=@signet/source
 /**
- * Speaks the command line protocol of the official Sigstore client conformance suite. Exit status: 0 verified, 1 refused,
- * 2 usage or a fault of the client itself.
+ * Speaks the command line protocol of the official Sigstore client conformance suite. Exit status: 0 verified or signed,
+ * 1 refused, 2 usage or a fault of the client itself.
  */
 import { parseArgs } from 'node:util';
 import { SignetError } from '@signet/primitives/formats';
-import { publicGoodRootFile } from './cases.ts';
+import { publicGoodTrust } from './public-good.ts';
+import { runSignBundle } from './sign-command.ts';
 import { runVerifyBundle } from './verify-command.ts';
 
-function main(argv: readonly string[]): number {
-  const [command, ...args] = argv;
-  if (command !== 'verify-bundle') {
-    process.stderr.write('usage: client verify-bundle --bundle FILE (--key FILE | --certificate-identity ID ');
-    process.stderr.write('--certificate-oidc-issuer URL) [--trusted-root FILE] FILE_OR_DIGEST\n');
-    return 2;
-  }
+const usage = `usage: client verify-bundle --bundle FILE (--key FILE | --certificate-identity ID --certificate-oidc-issuer URL)
+                            [--trusted-root FILE] FILE_OR_DIGEST
+       client sign-bundle --identity-token TOKEN --bundle FILE [--in-toto] [--trusted-root FILE]
+                          [--signing-config FILE] FILE
+`;
+
+/** The protocol's flag for Sigstore's staging instance, whose trust root does not ship with this client. */
+function refuseStaging(staging: boolean | undefined, ...instead: readonly (string | undefined)[]): void {
+  if (staging && instead.includes(undefined))
+    throw new SignetError('ERR_USAGE', `--staging is not known here\n${usage}`);
+}
+
+async function verifyCommand(args: readonly string[]): Promise<readonly string[]> {
   const { values, positionals } = parseArgs({
-    args,
+    args: [...args],
     allowPositionals: true,
     options: {
       staging: { type: 'boolean' },
@@ -28,26 +35,60 @@ function main(argv: readonly string[]): number {
     },
   });
   const [artifact, ...rest] = positionals;
-  if (values.bundle === undefined || artifact === undefined || rest.length > 0) {
-    process.stderr.write('verify-bundle needs --bundle and one artifact\n');
-    return 2;
-  }
-  const verified = runVerifyBundle({
-    bundle: values.bundle,
+  const { bundle, key, 'trusted-root': trustedRoot } = values;
+  if (bundle === undefined || artifact === undefined || rest.length > 0) throw new SignetError('ERR_USAGE', usage);
+  refuseStaging(values.staging, trustedRoot);
+  const { 'certificate-identity': identity, 'certificate-oidc-issuer': issuer } = values;
+  return runVerifyBundle({
+    bundle,
     artifact,
-    trustedRoot: values['trusted-root'] ?? publicGoodRootFile,
-    ...(values.key === undefined ? {} : { key: values.key }),
-    ...(values['certificate-identity'] === undefined ? {} : { identity: values['certificate-identity'] }),
-    ...(values['certificate-oidc-issuer'] === undefined ? {} : { issuer: values['certificate-oidc-issuer'] }),
+    trustedRoot: trustedRoot ?? (await publicGoodTrust({ offline: true })).trustedRoot,
+    ...(key === undefined ? {} : { key }),
+    ...(identity === undefined ? {} : { identity }),
+    ...(issuer === undefined ? {} : { issuer }),
+  }).checks;
+}
+
+async function signCommand(args: readonly string[]): Promise<readonly string[]> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      staging: { type: 'boolean' },
+      'in-toto': { type: 'boolean' },
+      'identity-token': { type: 'string' },
+      bundle: { type: 'string' },
+      'trusted-root': { type: 'string' },
+      'signing-config': { type: 'string' },
+    },
   });
-  process.stdout.write(`${verified.checks.join('\n')}\n`);
-  return 0;
+  const [artifact, ...rest] = positionals;
+  const { bundle, 'identity-token': identityToken, 'trusted-root': trustedRoot, 'signing-config': config } = values;
+  if (bundle === undefined || identityToken === undefined || artifact === undefined || rest.length > 0) {
+    throw new SignetError('ERR_USAGE', usage);
+  }
+  refuseStaging(values.staging, trustedRoot, config);
+  const { verified } = await runSignBundle({
+    identityToken,
+    bundle,
+    artifact,
+    inToto: values['in-toto'] ?? false,
+    ...(trustedRoot === undefined ? {} : { trustedRoot }),
+    ...(config === undefined ? {} : { signingConfig: config }),
+  });
+  return verified.checks;
+}
+
+async function main([command, ...args]: readonly string[]): Promise<void> {
+  if (command !== 'verify-bundle' && command !== 'sign-bundle') throw new SignetError('ERR_USAGE', usage);
+  const checks = await (command === 'verify-bundle' ? verifyCommand(args) : signCommand(args));
+  process.stdout.write(`${checks.join('\n')}\n`);
 }
 
 try {
-  process.exitCode = main(process.argv.slice(2));
+  await main(process.argv.slice(2));
 } catch (error) {
   const refused = error instanceof SignetError;
   process.stderr.write(refused ? `${error.code}: ${error.message}\n` : `fault: ${String(error)}\n`);
-  process.exitCode = refused ? 1 : 2;
+  process.exitCode = refused && error.code !== 'ERR_USAGE' ? 1 : 2;
 }

@@ -5,7 +5,8 @@ import { fromHex, parsePem, SignetError } from '@signet/primitives/formats';
 /** Arguments of `verify-bundle` in the official conformance protocol. */
 export interface VerifyBundleArguments {
   readonly bundle: string;
-  readonly trustedRoot: string;
+  /** A file, or the bytes of one. */
+  readonly trustedRoot: string | Uint8Array;
   readonly identity?: string;
   readonly issuer?: string;
   /** PEM file of a public key. */
@@ -16,7 +17,9 @@ export interface VerifyBundleArguments {
 
 /** Runs `verify-bundle`. @throws SignetError when the bundle does not verify */
 export function runVerifyBundle(options: VerifyBundleArguments): VerifiedBundle {
-  const trust = TrustMaterial.fromTrustedRoot(readFileSync(options.trustedRoot));
+  const { trustedRoot } = options;
+  const root = typeof trustedRoot === 'string' ? readFileSync(trustedRoot) : trustedRoot;
+  const trust = TrustMaterial.fromTrustedRoot(root);
   const bundle = readFileSync(options.bundle);
   const artifact = readArtifact(options.artifact);
   if (options.key !== undefined) {
@@ -29,8 +32,12 @@ export function runVerifyBundle(options: VerifyBundleArguments): VerifiedBundle 
   return verifyBundle(bundle, { trust, artifact, identities });
 }
 
+const hexLengths = { sha256: 64, sha384: 96, sha512: 128 } as const;
+
+/** A digest has the length of one and is no file's name; everything else is a path. */
 function readArtifact(text: string): ArtifactInput {
-  const match = /^(sha256|sha384|sha512):([0-9a-fA-F]+)$/.exec(text);
-  if (match === null || existsSync(text)) return readFileSync(text);
-  return { algorithm: match[1] as 'sha256' | 'sha384' | 'sha512', digest: fromHex(match[2] ?? '', 'artifact digest') };
+  const [, name = '', hex = ''] = /^(sha256|sha384|sha512):([0-9a-fA-F]+)$/.exec(text) ?? [];
+  const algorithm = name as keyof typeof hexLengths;
+  if (hex === '' || hex.length !== hexLengths[algorithm] || existsSync(text)) return readFileSync(text);
+  return { algorithm, digest: fromHex(hex, 'artifact digest') };
 }

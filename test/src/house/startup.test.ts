@@ -29,7 +29,7 @@ describe('starting', () => {
     ['@signet/primitives/crypto', []],
     ['@signet/primitives/keys', []],
     ['@signet/client/trust', []],
-    ['@signet/client/verify', ['re2js']],
+    ['@signet/client/verify', []],
     ['@signet/client/policy', ['re2js', 'semver', 'yaml']],
   ];
   for (const [room, mayLoad] of rooms) {
