@@ -43,7 +43,7 @@ answers() {
   printf 'GET /-/ping HTTP/1.0\\r\\n\\r\\n' >&3
   read -r status <&3 || true
   exec 3>&-
-  [[ $status == *' 200 '* ]]
+  [[ $status == HTTP/* && $status != *' 503 '* ]]
 }
 await_answer() {
   until (answers "$1") 2> /dev/null; do
@@ -63,7 +63,7 @@ trap finish EXIT
 /**
  * One bash script that does the blocks in order and stops at the first command that fails, naming its block on standard error.
  *
- * @param ports where the servers of the document listen; each must answer npm's ping before the next block begins
+ * @param ports where the servers of the document listen; each must answer before the next block begins
  */
 export function scriptOf(blocks: readonly Block[], ports: readonly number[]): string {
   const answering = ports.map((port) => `await_answer ${port}\n`);
