@@ -33,7 +33,7 @@ export const command: Command = {
   details: [
     'The first six read a log over the network and verify everything with the keys of a trust root. The others work on a data directory and need the package @signet/registry.',
   ],
-  examples: [],
+  examples: [{ command: 'signet log serve --data ./log --port 3000', explanation: 'a log of your own' }],
   options: {},
   subcommands,
   async run() {
