@@ -26,6 +26,8 @@ export interface ProposalAnswer {
 export interface ProposalVerifierOptions {
   /** Modules of entry types, which every thread loads for itself. */
   readonly modules: readonly string[];
+  /** Whether it is to be found out who has signed. */
+  readonly signers: boolean;
   /** Most threads; 0 verifies where it is asked. */
   readonly workers?: number;
   /** Most requests at a time; default 4,096. */
@@ -120,7 +122,7 @@ export class ProposalVerifier {
 
   #verifyHere({ proposal, resolve, reject }: Pending): void {
     const started = performance.now();
-    verifyProposal(this.#types, proposal).then((verified) => {
+    verifyProposal(this.#types, proposal, this.#options.signers).then((verified) => {
       this.#options.onVerified?.(1, performance.now() - started);
       resolve(verified);
     }, reject);
@@ -149,7 +151,7 @@ export class ProposalVerifier {
     // The sources run as they are, and as they are built.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./proposal-worker.${extension}`, import.meta.url), {
-      workerData: { modules: this.#options.modules },
+      workerData: { modules: this.#options.modules, signers: this.#options.signers },
     });
     worker.unref();
     const helper: Helper = { worker, tasks: new Map() };
@@ -177,10 +179,10 @@ export class ProposalVerifier {
   }
 }
 
-/** Verifies one proposal, and says by whom it is signed. */
-export async function verifyProposal(types: EntryTypes, proposal: Uint8Array): Promise<VerifiedBody> {
+/** Verifies one proposal, and says by whom it is signed when that is asked for. */
+export async function verifyProposal(types: EntryTypes, proposal: Uint8Array, signers: boolean): Promise<VerifiedBody> {
   const { body } = await types.verify(proposal);
-  return { body, signers: signersOf(types, body) };
+  return { body, signers: signers ? signersOf(types, body) : [] };
 }
 
 /** Who is to be counted for an entry: the names in its certificates, or its key. */

@@ -3,7 +3,7 @@ import { SignetError } from '@signet/primitives/formats';
 import { EntryTypes } from '../types/index.ts';
 import { type ProposalAnswer, type ProposalTask, verifyProposal } from './proposal-verifier.ts';
 
-const { modules } = workerData as { modules: readonly string[] };
+const { modules, signers } = workerData as { modules: readonly string[]; signers: boolean };
 const types = EntryTypes.load(modules);
 
 parentPort?.on('message', async ({ id, proposals }: ProposalTask) => {
@@ -15,7 +15,7 @@ parentPort?.on('message', async ({ id, proposals }: ProposalTask) => {
 
 async function verify(proposal: Uint8Array): Promise<ProposalAnswer['results'][number]> {
   try {
-    return await verifyProposal(await types, proposal);
+    return await verifyProposal(await types, proposal, signers);
   } catch (error) {
     // Classes don't survive the way between threads; code and message do.
     const message = error instanceof Error ? error.message : String(error);

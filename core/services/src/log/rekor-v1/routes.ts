@@ -69,6 +69,7 @@ class RekorV1Api {
     this.#limiter = new RateLimiter(options.limits ?? {});
     this.#verifier = new ProposalVerifier(log.types, {
       modules,
+      signers: this.#limiter.asksForSigners,
       onVerified: (entries, milliseconds) => this.#metrics.countStage('verify', entries, milliseconds),
       ...(workers === undefined ? {} : { workers }),
       ...(maximumWaiting === undefined ? {} : { maximumWaiting }),
