@@ -119,6 +119,7 @@ const byErrorCode: Readonly<Record<ErrorCode, number>> = {
   ERR_LOG_PROMISE: exitCodes.evidenceInvalid,
   ERR_CHECKPOINT_SIGNATURE: exitCodes.evidenceInvalid,
   ERR_COSIGNATURE: exitCodes.evidenceInvalid,
+  ERR_REGISTRY_SIGNATURE: exitCodes.evidenceInvalid,
   ERR_WITNESS_QUORUM: exitCodes.evidenceInvalid,
   ERR_CHECKPOINT_MISMATCH: exitCodes.evidenceInvalid,
   ERR_LOG_ENTRY_MISMATCH: exitCodes.evidenceInvalid,

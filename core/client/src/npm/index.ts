@@ -25,4 +25,6 @@ export * from './create-publish-document.ts';
 export * from './provenance.ts';
 export * from './publish-document.ts';
 export * from './registry-keys.ts';
+export * from './registry-signature.ts';
+export * from './registry-signature.ts';
 export * from './tarball.ts';

@@ -30,6 +30,7 @@ export const errorCodes = {
   ERR_ATTESTATION_SUBJECT: 'An attestation is about another package, version or tarball.',
   ERR_PROVENANCE_MISMATCH: 'Provenance and the certificate that signed it disagree about the source.',
   ERR_REGISTRY_KEY: 'A registry key is unknown, malformed or was not valid at the time.',
+  ERR_REGISTRY_SIGNATURE: 'A signature of the registry over a package version is malformed or does not verify.',
   // The command line
   ERR_USAGE: 'The command line asks for something that does not exist, or leaves out what is needed.',
   ERR_NOT_INSTALLED: 'The command needs a package that is not installed.',
