@@ -12,6 +12,7 @@ export const verbs: Readonly<Record<string, () => Promise<{ readonly command: Co
   install: () => import('./commands/install.ts'),
   verify: () => import('./commands/verify.ts'),
   inspect: () => import('./commands/inspect.ts'),
+  trust: () => import('./commands/trust.ts'),
   init: () => import('./commands/init.ts'),
   up: () => import('./commands/up.ts'),
   log: () => import('./commands/log.ts'),
@@ -27,7 +28,7 @@ export const verbs: Readonly<Record<string, () => Promise<{ readonly command: Co
 /** The verbs as `signet --help` groups them: by who uses them. */
 export const verbGroups: readonly { readonly title: string; readonly verbs: readonly string[] }[] = [
   { title: 'Authors', verbs: ['publish', 'sign', 'whoami'] },
-  { title: 'Consumers', verbs: ['ci', 'install', 'verify', 'audit', 'export', 'policy', 'inspect'] },
+  { title: 'Consumers', verbs: ['ci', 'install', 'verify', 'audit', 'export', 'policy', 'inspect', 'trust'] },
   { title: 'Operators', verbs: ['init', 'up', 'doctor', 'ca', 'tsa', 'ctlog', 'tuf', 'log'] },
   { title: 'Development', verbs: ['dev'] },
 ];

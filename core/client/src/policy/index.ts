@@ -1,3 +1,4 @@
+export { addTrustRoot, emptyPolicy, type TrustRootEntry } from './add-trust-root.ts';
 export { describeIdentity, type PinContext } from './check-pin.ts';
 export { describeChanges } from './describe-changes.ts';
 export { addException, addRules, type ExceptionEntry, type ProvenPackage, suggestPolicy } from './edit-policy.ts';
@@ -11,7 +12,7 @@ export * from './parse-policy.ts';
 export * from './pin.ts';
 export * from './policy.ts';
 export { type PolicyCase, parsePolicyCases } from './policy-cases.ts';
-export type { GithubPublisher, OidcPublisher, Publisher } from './publisher.ts';
+export type { GithubPublisher, KeyPublisher, OidcPublisher, Publisher } from './publisher.ts';
 export * from './trust-lock.ts';
 export { isVersionRange } from './version-range.ts';
 export * from './violation.ts';
