@@ -42,6 +42,7 @@ interface Helper {
 // answered sooner without any.
 const requestsPerMessage = 16;
 const requestsInline = 2;
+const youngGenerationMegabytes = 16;
 
 /**
  * Verifies requests where there is time for it. A signature over a digest takes about 0.2 ms, which is most of what
@@ -157,7 +158,10 @@ export class EntryVerifier {
   #start(): Helper {
     // The sources run as they are, and as they are built.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const worker = new Worker(new URL(`./entry-verifier-worker.${extension}`, import.meta.url));
+    const worker = new Worker(new URL(`./entry-verifier-worker.${extension}`, import.meta.url), {
+      // What it makes is short-lived; without a bound the young generation alone grows to a hundred megabytes.
+      resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMegabytes },
+    });
     const helper: Helper = { worker, tasks: new Map() };
     this.#helpers.push(helper);
     worker.on('message', ({ id, results, milliseconds }: VerificationAnswer) => {

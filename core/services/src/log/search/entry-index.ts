@@ -8,6 +8,7 @@ import { type SearchTerm, searchKey } from './search-keys.ts';
 
 // Entries are indexed together, since a transaction costs as much as several of them. A search does not wait for it.
 const gatherMilliseconds = 100;
+const youngGenerationMegabytes = 8;
 
 /** What to look for. */
 export interface SearchQuery {
@@ -126,7 +127,11 @@ export class EntryIndex {
   #start(): Worker {
     // The sources run as they are, and as they are built.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const worker = new Worker(new URL(`./index-worker.${extension}`, import.meta.url), { workerData: this.#files });
+    const worker = new Worker(new URL(`./index-worker.${extension}`, import.meta.url), {
+      workerData: this.#files,
+      // What it makes is short-lived; without a bound the young generation alone grows to a hundred megabytes.
+      resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMegabytes },
+    });
     worker.unref();
     worker.on('message', (indexed: IndexTarget) => {
       this.#indexed = indexed;
