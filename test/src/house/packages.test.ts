@@ -135,6 +135,31 @@ describe('the published packages', () => {
     assert.equal(code, 0, stderr);
   });
 
+  it('bring the verifier in a file for each room, without third parties, and its threads', async () => {
+    const program = `
+      import { registerHooks } from 'node:module';
+      const files = [];
+      registerHooks({ load: (url, context, next) => { if (url.startsWith('file:')) files.push(url); return next(url, context); } });
+      const { TrustMaterial, verifyAll } = await import('@signet/client/verify');
+      const loaded = [...files];
+      const { publicGood, TrustStore } = await import('@signet/client/trust/tuf');
+      const { trustedRoot } = await new TrustStore({ offline: true }).load(publicGood());
+      const results = verifyAll([{ bundle: '{' }, { bundle: '{}' }], { trust: TrustMaterial.fromTrustedRoot(trustedRoot) });
+      const codes = [];
+      for await (const { ok, error } of results) codes.push(ok || error.code);
+      console.log(JSON.stringify({ loaded, codes }));`;
+    await writeFile(path.join(consumer, 'verifier.mjs'), program);
+    const { code, stdout, stderr } = await run(process.execPath, ['verifier.mjs'], consumer, environment);
+    assert.equal(code, 0, stderr);
+    const { loaded, codes } = JSON.parse(stdout) as { loaded: string[]; codes: string[] };
+    assert.ok(loaded.length <= 6, loaded.join('\n'));
+    assert.deepEqual(
+      loaded.filter((url) => !/\/node_modules\/@signet\/(?:client|primitives)\/dist\//.test(url)),
+      [],
+    );
+    assert.deepEqual(codes, ['ERR_JSON', 'ERR_BUNDLE_FORMAT']);
+  });
+
   it('give TypeScript types that resolve and hold', async () => {
     const specifiers = (await entryPoints()).filter(({ target }) => typeof target !== 'string');
     const lines = specifiers.map(({ specifier }, index) => `import * as room${index} from '${specifier}';`);
