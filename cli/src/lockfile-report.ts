@@ -50,7 +50,7 @@ export function packageLines({ name, version, decision, attestations }: JudgedPa
     const { signer, timestamps, logEntries, trustRoot, checks } = verified;
     const who =
       signer.kind === 'key'
-        ? `key ${inert(signer.hint ?? '')}`
+        ? `key ${inert(signer.publisher ?? signer.hint ?? '')}`
         : `${inert(signer.subject.value)} (${inert(signer.issuer)})`;
     const time = timestamps[0]?.time.toISOString().replace('.000Z', 'Z') ?? 'unknown time';
     const log = logEntries.map(({ origin, baseUrl, index }) => `${inert(origin ?? baseUrl)} #${index}`).join(', ');

@@ -70,6 +70,7 @@ export const explain: Command = {
 };
 
 function describeRequirement(requirement: Requirement): string {
+  if (requirement.kind === 'registrySignature') return 'signed by the registry';
   const by = requirement.by === undefined ? 'anybody' : requirement.by.join(' or ');
   if (requirement.kind === 'signature') {
     return requirement.threshold > 1 ? `signed by ${requirement.threshold} of ${by}` : `signed by ${by}`;

@@ -3,15 +3,26 @@ import {
   type ExaminedDocument,
   examineAttestationDocument,
   examineBundles,
+  type RegistryKey,
   type VerifiedAttestation,
+  verifyRegistrySignatures,
 } from '../npm/index.ts';
-import { evaluatePolicy, type InvalidEvidence, ownersOf, type PinContext, type ReleaseClaim } from '../policy/index.ts';
+import {
+  evaluatePolicy,
+  type InvalidEvidence,
+  matchesName,
+  ownersOf,
+  type PinContext,
+  type ReleaseClaim,
+  registrySignatureType,
+} from '../policy/index.ts';
 import { type EvidenceRequest, fetchAttestations } from './evidence.ts';
 import { batchKey } from './evidence-batch.ts';
 import type { EvidenceFile } from './evidence-file.ts';
 import type { LoadedPolicy } from './policy-file.ts';
 import { type ProvenAttestation, provenBundle } from './proven-facts.ts';
 import type { Registry } from './registry.ts';
+import { fetchDistribution } from './registry-version.ts';
 import { fetchReleases } from './releases.ts';
 import type { JudgedPackage } from './report.ts';
 
@@ -52,13 +63,23 @@ export async function judgePackage(options: JudgeOptions, candidate: PackageToJu
   // Loaded first: without trust there is no use in asking.
   const trust = owner === undefined || second !== undefined ? undefined : await trustRoots.load(owner.name);
   const subject = { name, version, integrity };
+  const vouchers = owner === undefined || trust === undefined ? undefined : await trustRoots.vouchers(owner.name);
+  let registrys: ProvenAttestation | InvalidEvidence | undefined;
   const conclude = ({ attestations, invalid }: ExaminedDocument, release?: ReleaseClaim): JudgedPackage => {
-    const facts = { ...subject, attestations, invalid, ...(release === undefined ? {} : { release }) };
+    const facts = {
+      ...subject,
+      attestations: [
+        ...attestations.map(proven),
+        ...(registrys !== undefined && 'verified' in registrys ? [registrys] : []),
+      ],
+      invalid: [...invalid, ...(registrys !== undefined && 'error' in registrys ? [registrys] : [])],
+      ...(release === undefined ? {} : { release }),
+    };
     const decision = evaluatePolicy(policy, facts, { pins: options.pins });
-    return { ...subject, locations, decision, attestations: attestations.map(proven) };
+    return { ...subject, locations, decision, attestations: facts.attestations };
   };
   const kept = options.evidence?.bundlesFor(name, version, integrity) ?? [];
-  const atHand = trust === undefined ? nothing : examineBundles(kept, { ...subject, trust });
+  const atHand = trust === undefined ? nothing : examineBundles(kept, { ...subject, trust, ...vouchers });
   if (kept.length > 0) {
     const judged = conclude(atHand);
     if (judged.decision.violations.length === 0 || atHand.invalid.length > 0) return judged;
@@ -70,14 +91,51 @@ export async function judgePackage(options: JudgeOptions, candidate: PackageToJu
     );
   }
   const document = await askFor(options, candidate);
-  if (document === undefined || trust === undefined) return await withRelease(options, candidate, atHand, conclude);
-  const examined = examine(document, { ...subject, trust });
+  if (trust === undefined) return await withRelease(options, candidate, atHand, conclude);
+  registrys = await registrySignature(options, candidate, trust.name, vouchers?.registryKeys ?? []);
+  if (document === undefined) return await withRelease(options, candidate, atHand, conclude);
+  const examined = examine(document, { ...subject, trust, ...vouchers });
   const known = {
     attestations: [...atHand.attestations, ...examined.attestations],
     invalid: await traceRoots(options, candidate, document, examined.invalid, trust.name),
     unjudged: examined.unjudged,
   };
   return await withRelease(options, candidate, known, conclude);
+}
+
+/** The registry's own signature as a fact, where a rule asks for it: one request more for each such package. */
+async function registrySignature(
+  { policy, registryFor, request }: JudgeOptions,
+  { name, version, integrity }: PackageToJudge,
+  trustRoot: string,
+  keys: readonly RegistryKey[],
+): Promise<ProvenAttestation | InvalidEvidence | undefined> {
+  const asked = policy.rules.some(
+    ({ match, require }) =>
+      require.some(({ kind }) => kind === 'registrySignature') && matchesName(match, name, version),
+  );
+  if (!asked) return undefined;
+  const { signatures } = await fetchDistribution(name, version, await registryFor(name), request);
+  try {
+    const [key] = verifyRegistrySignatures(signatures ?? [], { name, version, integrity, registryKeys: keys });
+    if (key === undefined) return undefined;
+    return {
+      predicateType: registrySignatureType,
+      predicate: {},
+      verified: {
+        signer: { kind: 'key', hint: key.keyId },
+        timestamps: [],
+        logEntries: [],
+        trustRoot,
+        checks: ['the registry signed name, version and sha512'],
+      },
+    };
+  } catch (error) {
+    // None by a trusted key is none; one by such a key over other bytes is false evidence.
+    if (!(error instanceof SignetError)) throw error;
+    if (error.code === 'ERR_REGISTRY_KEY') return undefined;
+    return { predicateType: registrySignatureType, error };
+  }
 }
 
 /** Where evidence is missing that was there before, asks how old the release is: lines of before nobody proved are no downgrade. */
@@ -101,8 +159,8 @@ async function askFor({ answers, registryFor, request }: JudgeOptions, candidate
   return await fetchAttestations(name, version, await registryFor(name), request);
 }
 
-function proven({ predicateType, predicate, verified, bundle }: VerifiedAttestation): ProvenAttestation {
-  return { predicateType, predicate, verified: provenBundle(verified), bundle };
+function proven({ predicateType, predicate, verified, bundle, publisher }: VerifiedAttestation): ProvenAttestation {
+  return { predicateType, predicate, verified: provenBundle(verified, publisher), bundle };
 }
 
 const nothing: ExaminedDocument = { attestations: [], invalid: [], unjudged: 0 };

@@ -17,9 +17,12 @@ export interface ProvenAttestation extends AttestationFacts {
 }
 
 /** The part of a verified bundle that is worth keeping: everything a policy or a report asks, and no bytes. */
-export function provenBundle({ signer, timestamps, logEntries, trustRoot, checks }: VerifiedBundle): ProvenBundle {
+export function provenBundle(
+  { signer, timestamps, logEntries, trustRoot, checks }: VerifiedBundle,
+  publisher?: string,
+): ProvenBundle {
   return {
-    signer: signerFacts(signer),
+    signer: signerFacts(signer, publisher),
     timestamps: timestamps.map(({ source, time, authority }) => ({ source, time, authority })),
     logEntries: logEntries.map(({ origin, baseUrl, index }) => ({
       ...(origin === undefined ? {} : { origin }),
@@ -31,8 +34,10 @@ export function provenBundle({ signer, timestamps, logEntries, trustRoot, checks
   };
 }
 
-function signerFacts(signer: VerifiedBundle['signer']): SignerFacts {
-  if (signer.kind === 'key') return { kind: 'key', hint: signer.hint };
+function signerFacts(signer: VerifiedBundle['signer'], publisher: string | undefined): SignerFacts {
+  if (signer.kind === 'key') {
+    return { kind: 'key', hint: signer.hint, ...(publisher === undefined ? {} : { publisher }) };
+  }
   const { issuer, subject, claims } = signer;
   return { kind: 'certificate', issuer, subject, claims };
 }

@@ -5,17 +5,17 @@ import type { EvidenceRequest } from './evidence.ts';
 import type { Registry } from './registry.ts';
 
 /**
- * Asks a registry which bytes a version has now.
+ * Asks a registry which bytes a version has now, and for its signatures over them.
  *
- * @returns `dist.integrity`, exactly one sha512
+ * @returns `dist.integrity`, exactly one sha512, and `dist.signatures` as they are
  * @throws ERR_PACKAGE_NAME, ERR_HTTP_STATUS, ERR_NETWORK and its kin, ERR_REGISTRY_RESPONSE, ERR_INTEGRITY_FORMAT
  */
-export async function fetchIntegrity(
+export async function fetchDistribution(
   name: string,
   version: string,
   registry: Registry,
   options: EvidenceRequest = {},
-): Promise<string> {
+): Promise<{ readonly integrity: string; readonly signatures: unknown }> {
   assertPackageVersion(name, version);
   const { body } = await request(new URL(`${name.replace('/', '%2f')}/${encodeURIComponent(version)}`, registry.url), {
     service: 'the registry',
@@ -41,5 +41,19 @@ export async function fetchIntegrity(
   const integrity = isJsonObject(dist) ? own(dist, 'integrity') : undefined;
   if (typeof integrity !== 'string') throw malformed('gives no integrity');
   parseIntegrity(integrity);
-  return integrity;
+  return { integrity, signatures: isJsonObject(dist) ? own(dist, 'signatures') : undefined };
+}
+
+/**
+ * Asks a registry which bytes a version has now.
+ *
+ * @throws as {@link fetchDistribution}
+ */
+export async function fetchIntegrity(
+  name: string,
+  version: string,
+  registry: Registry,
+  options: EvidenceRequest = {},
+): Promise<string> {
+  return (await fetchDistribution(name, version, registry, options)).integrity;
 }

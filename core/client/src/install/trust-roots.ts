@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { SignetError } from '@signet/primitives/basics';
-import type { Policy, TrustRootReference } from '../policy/index.ts';
+import type { TlogPolicy } from '@signet/primitives/formats';
+import type { PublisherKey, RegistryKey } from '../npm/index.ts';
+import type { KeyPublisher, Policy, Publisher, TrustRootReference } from '../policy/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
 import type { TrustStoreOptions } from '../trust/tuf/index.ts';
 import { cacheFolder } from './user-folders.ts';
@@ -18,6 +20,13 @@ export interface TrustSources {
   readonly request?: Pick<TrustStoreOptions, 'transport' | 'signal'>;
 }
 
+/** What judges evidence beside a trust root. */
+export interface Vouchers {
+  readonly publisherKeys: readonly PublisherKey[];
+  readonly registryKeys?: readonly RegistryKey[];
+  readonly witnesses?: TlogPolicy;
+}
+
 /** The trust roots of a policy, each loaded when a package first needs it. */
 export class TrustRoots {
   readonly #directory: string;
@@ -25,13 +34,20 @@ export class TrustRoots {
   readonly #loaded = new Map<string, Promise<TrustMaterial>>();
   readonly #digests = new Map<string, Promise<string | undefined>>();
   readonly #bytes = new Map<string, Promise<Uint8Array>>();
+  readonly #vouchers = new Map<string, Promise<Vouchers>>();
   readonly #sources: TrustSources;
+  readonly #publishers: ReadonlyMap<string, Publisher>;
 
   /** @param directory the policy file's folder, to which its paths are relative */
-  constructor(policy: Pick<Policy, 'trustRoots'>, directory: string, sources: TrustSources = {}) {
+  constructor(
+    policy: Pick<Policy, 'trustRoots'> & Partial<Pick<Policy, 'publishers'>>,
+    directory: string,
+    sources: TrustSources = {},
+  ) {
     this.#directory = directory;
     this.#sources = sources;
     this.#references = policy.trustRoots;
+    this.#publishers = policy.publishers ?? new Map();
   }
 
   get names(): readonly string[] {
@@ -84,6 +100,54 @@ export class TrustRoots {
     return await this.#read(reference);
   }
 
+  /**
+   * What a root needs beside its own bytes to judge evidence: keys of registry and publishers, and witnesses.
+   *
+   * @throws ERR_TRUST_FILE, ERR_REGISTRY_KEY, ERR_TLOG_POLICY and what reading a PEM throws
+   */
+  vouchers(name: string): Promise<Vouchers> {
+    let reading = this.#vouchers.get(name);
+    if (reading === undefined) {
+      reading = this.#readVouchers(name);
+      this.#vouchers.set(name, reading);
+    }
+    return reading;
+  }
+
+  async #readVouchers(name: string): Promise<Vouchers> {
+    const reference = this.#references.find((candidate) => candidate.name === name);
+    const { parsePem, parseTlogPolicy, SignetError: Failure } = await import('@signet/primitives/formats');
+    const { parseRegistryKeys } = await import('../npm/index.ts');
+    const read = (path: string) => readPinned(name, resolve(this.#directory, path), undefined);
+    const publisherKeys: PublisherKey[] = [];
+    for (const { name: publisher, file, notAfter } of this.#keyPublishers) {
+      const [pem] = parsePem(Buffer.from(await read(file)).toString('latin1')).filter(
+        ({ label }) => label === 'PUBLIC KEY',
+      );
+      if (pem === undefined)
+        throw new Failure('ERR_TRUST_FILE', `publisher ${publisher}: ${file} has no public key in PEM`);
+      publisherKeys.push({
+        publisher,
+        publicKey: pem.bytes,
+        ...(notAfter === undefined ? {} : { validFor: { start: new Date(0), end: notAfter } }),
+      });
+    }
+    const keys = reference?.registryKeys;
+    const witnesses = reference?.witnesses;
+    return {
+      publisherKeys,
+      ...(keys === undefined
+        ? {}
+        : { registryKeys: parseRegistryKeys(JSON.parse(Buffer.from(await read(keys)).toString('utf8'))) }),
+      ...(witnesses === undefined ? {} : { witnesses: parseTlogPolicy(await read(witnesses)) }),
+    };
+  }
+
+  /** The files beside a root on which verdicts depend. */
+  get #keyPublishers(): readonly KeyPublisher[] {
+    return [...this.#publishers.values()].filter((publisher) => publisher.kind === 'key');
+  }
+
   async #digest(name: string): Promise<string | undefined> {
     const reference = this.#references.find((candidate) => candidate.name === name);
     if (reference === undefined) return undefined;
@@ -91,8 +155,19 @@ export class TrustRoots {
       .update(await this.#read(reference))
       .digest('hex');
     const packages = reference.packages?.map(({ text }) => text);
+    const others = [
+      reference.registryKeys,
+      reference.witnesses,
+      ...this.#keyPublishers.map((publisher) => publisher.file),
+    ].filter((path) => path !== undefined);
+    const hashes = others.map(async (path) =>
+      createHash('sha256')
+        .update(await readPinned(name, resolve(this.#directory, path), undefined))
+        .digest('hex'),
+    );
+    const keys = this.#keyPublishers.map(({ name: publisher, notAfter }) => [publisher, notAfter]);
     return createHash('sha256')
-      .update(JSON.stringify([file, name, packages, reference.issuers]))
+      .update(JSON.stringify([file, name, packages, reference.issuers, others, await Promise.all(hashes), keys]))
       .digest('hex');
   }
 

@@ -1,4 +1,13 @@
-import { type Bundle, inert, parseBundle, SignetError, type Statement, toHex } from '@signet/primitives/formats';
+import {
+  type Bundle,
+  inert,
+  parseBundle,
+  SignetError,
+  type Statement,
+  type TimeRange,
+  type TlogPolicy,
+  toHex,
+} from '@signet/primitives/formats';
 import { JsonReader, own, parseIntegrity, toPurl } from '../npm/lockfile/index.ts';
 import type { AttestationFacts, InvalidEvidence } from '../policy/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
@@ -15,6 +24,18 @@ export interface PackageSubject {
   readonly trust: TrustMaterial;
   /** Keys of the registry, for attestations that it signs itself; without them such attestations are refused. */
   readonly registryKeys?: readonly RegistryKey[];
+  /** Keys of publishers that the policy names; a bundle without certificate and without registry key must verify under one. */
+  readonly publisherKeys?: readonly PublisherKey[];
+  /** Witnesses that must have cosigned. */
+  readonly witnesses?: TlogPolicy;
+}
+
+/** A key of a publisher. */
+export interface PublisherKey {
+  readonly publisher: string;
+  /** DER of SubjectPublicKeyInfo. */
+  readonly publicKey: Uint8Array;
+  readonly validFor?: TimeRange;
 }
 
 /** A statement that was verified and is about exactly this package version and these bytes. */
@@ -23,6 +44,8 @@ export interface VerifiedAttestation extends AttestationFacts {
   readonly verified: VerifiedBundle;
   /** The bundle as it was given, for keeping it. */
   readonly bundle: unknown;
+  /** The publisher under whose key it verifies, where a key signed it. */
+  readonly publisher?: string;
 }
 
 /** npm's own statement that it accepted a version (npm/attestation, specs/publish/v0.1). */
@@ -42,11 +65,7 @@ export function verifyPackageBundle(bundle: unknown, subject: PackageSubject): V
   const purl = toPurl(subject.name, subject.version);
   const sha512 = toHex(parseIntegrity(subject.integrity));
   const parsed = parseBundle(bundle);
-  const verified = verifyBundle(parsed, {
-    trust: subject.trust,
-    identities: decidedByPolicy,
-    ...signingKey(parsed, subject.registryKeys),
-  });
+  const { verified, publisher } = verifyUnderKeys(parsed, subject);
   const { statement } = verified;
   if (statement === undefined) {
     throw new SignetError(
@@ -62,7 +81,30 @@ export function verifyPackageBundle(bundle: unknown, subject: PackageSubject): V
   const { predicateType, predicate } = statement;
   if (predicateType === publishAttestationType) checkPublishPredicate(statement, subject);
   if (verified.signer.kind === 'certificate') checkProvenance(predicateType, predicate, verified.signer.claims);
-  return { predicateType, predicate, statement, verified, bundle };
+  return { predicateType, predicate, statement, verified, bundle, ...(publisher === undefined ? {} : { publisher }) };
+}
+
+function verifyUnderKeys(
+  bundle: Bundle,
+  { trust, registryKeys, publisherKeys = [], witnesses }: PackageSubject,
+): { readonly verified: VerifiedBundle; readonly publisher?: string } {
+  const common = { trust, identities: decidedByPolicy, ...(witnesses === undefined ? {} : { witnesses }) } as const;
+  const { key } = bundle;
+  const isRegistrys = key.kind === 'publicKey' && registryKeys?.some(({ keyId }) => keyId === key.hint) === true;
+  if (key.kind !== 'publicKey' || isRegistrys || publisherKeys.length === 0) {
+    return { verified: verifyBundle(bundle, { ...common, ...signingKey(bundle, registryKeys) }) };
+  }
+  let refusal: unknown;
+  for (const { publisher, publicKey, validFor } of publisherKeys) {
+    try {
+      const expected = { publicKey, ...(validFor === undefined ? {} : { validFor }) };
+      return { verified: verifyBundle(bundle, { ...common, key: expected }), publisher };
+    } catch (error) {
+      if (!(error instanceof SignetError)) throw error;
+      refusal ??= error;
+    }
+  }
+  throw refusal;
 }
 
 /**
@@ -182,7 +224,7 @@ function examineEach(
       const entry = read(element, index);
       label = entry.label;
       const { key } = parseBundle(entry.bundle);
-      if (key.kind === 'publicKey' && subject.registryKeys === undefined) {
+      if (key.kind === 'publicKey' && subject.registryKeys === undefined && !subject.publisherKeys?.length) {
         unjudged += 1;
         continue;
       }

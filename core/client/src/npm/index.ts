@@ -26,5 +26,4 @@ export * from './provenance.ts';
 export * from './publish-document.ts';
 export * from './registry-keys.ts';
 export * from './registry-signature.ts';
-export * from './registry-signature.ts';
 export * from './tarball.ts';

@@ -93,6 +93,7 @@ export function checkEvidence(
 /** What is more than a signature that does not verify. */
 const codes: Readonly<Record<string, ViolationCode>> = {
   ERR_PROVENANCE_MISMATCH: 'TP114',
+  ERR_WITNESS_QUORUM: 'TP123',
   // With identities left to the policy, a verifier only says so of issuers that the root may not vouch for.
   ERR_IDENTITY_MISMATCH: 'TP121',
 };

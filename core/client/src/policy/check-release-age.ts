@@ -1,4 +1,4 @@
-import { days, type Problem, provenanceTypes } from './check-requirement.ts';
+import { days, type Problem, provenanceTypes, withoutRegistrySignature } from './check-requirement.ts';
 import { describeBundle, type PackageFacts, signedBy } from './facts.ts';
 import type { Rule } from './policy.ts';
 
@@ -11,8 +11,9 @@ import type { Rule } from './policy.ts';
  */
 export function checkReleaseAge({ minimumReleaseAge }: Rule, { attestations }: PackageFacts, now: Date): Problem[] {
   if (minimumReleaseAge === undefined) return [];
-  const provenance = attestations.filter(({ predicateType }) => provenanceTypes.includes(predicateType));
-  const [first] = (provenance.length > 0 ? provenance : attestations)
+  const signed = withoutRegistrySignature(attestations);
+  const provenance = signed.filter(({ predicateType }) => provenanceTypes.includes(predicateType));
+  const [first] = (provenance.length > 0 ? provenance : signed)
     .map(({ verified }) => ({ verified, time: signedBy(verified)?.getTime() ?? now.getTime() }))
     .sort((a, b) => a.time - b.time);
   if (first === undefined || now.getTime() - first.time >= minimumReleaseAge) return [];

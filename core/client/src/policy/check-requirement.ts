@@ -1,4 +1,11 @@
-import { type AttestationFacts, describeBundle, type PackageFacts, type SignerFacts, signedBy } from './facts.ts';
+import {
+  type AttestationFacts,
+  describeBundle,
+  type PackageFacts,
+  registrySignatureType,
+  type SignerFacts,
+  signedBy,
+} from './facts.ts';
 import type {
   AttestationRequirement,
   Policy,
@@ -19,10 +26,31 @@ export const provenanceTypes: readonly string[] = [
 ];
 
 /** What keeps a package from meeting one requirement; nothing when it does. */
-export function checkRequirement(policy: Policy, requirement: Requirement, facts: PackageFacts, now: Date): Problem[] {
+export function checkRequirement(policy: Policy, requirement: Requirement, all: PackageFacts, now: Date): Problem[] {
+  if (requirement.kind === 'registrySignature') return checkRegistrySignature(all);
+  // The registry's own signature says that it accepted the package, and nothing about who published it.
+  const facts = { ...all, attestations: withoutRegistrySignature(all.attestations) };
   if (requirement.kind === 'provenance') return checkProvenance(policy, requirement, facts);
   if (requirement.kind === 'signature') return checkSignature(policy, requirement, facts);
   return checkAttestation(policy, requirement, facts, now);
+}
+
+/** What publishers signed. */
+export function withoutRegistrySignature(attestations: readonly AttestationFacts[]): readonly AttestationFacts[] {
+  return attestations.filter(({ predicateType }) => predicateType !== registrySignatureType);
+}
+
+function checkRegistrySignature({ attestations }: PackageFacts): Problem[] {
+  if (attestations.some(({ predicateType }) => predicateType === registrySignatureType)) return [];
+  return [
+    {
+      code: 'TP103',
+      message: 'no valid signature of the registry',
+      expected: 'a signature over name, version and bytes with a key of trustRoots.….registryKeys',
+      found: foundTypes(attestations),
+      next: 'ask the operator of the registry; do not install it before',
+    },
+  ];
 }
 
 function checkProvenance(policy: Policy, requirement: ProvenanceRequirement, facts: PackageFacts): Problem[] {

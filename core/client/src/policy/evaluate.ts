@@ -1,7 +1,7 @@
 import { checkEvidence } from './check-evidence.ts';
 import { checkPin, type PinContext } from './check-pin.ts';
 import { checkReleaseAge } from './check-release-age.ts';
-import { checkRequirement } from './check-requirement.ts';
+import { checkRequirement, withoutRegistrySignature } from './check-requirement.ts';
 import { applyExceptions } from './exceptions.ts';
 import type { PackageFacts } from './facts.ts';
 import { matchesName } from './name-pattern.ts';
@@ -39,7 +39,10 @@ export function evaluatePolicy(
     }
   }
   if (rules.length === 0 && policy.noMatch !== 'allow') violations.push(noRule(policy, name, version));
-  const pinned = options.pins === undefined ? undefined : checkPin(policy.pins, options.pins, facts, accepted);
+  const pinned =
+    options.pins === undefined
+      ? undefined
+      : checkPin(policy.pins, options.pins, facts, withoutRegistrySignature(accepted));
   for (const problem of pinned?.problems ?? []) violations.push({ ...problem, package: `${name}@${version}` });
   const judged = applyExceptions(policy, facts, violations, now);
   const [owner] = owners;

@@ -23,6 +23,7 @@ export const unexceptional: ReadonlySet<ViolationCode> = new Set([
   'TP114',
   'TP120',
   'TP121',
+  'TP123',
   'TP150',
   'TP301',
 ]);

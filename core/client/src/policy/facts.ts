@@ -8,7 +8,12 @@ export type SignerFacts =
       readonly subject: { readonly type: string; readonly value: string };
       readonly claims: FulcioClaims;
     }
-  | { readonly kind: 'key'; readonly hint?: string };
+  | {
+      readonly kind: 'key';
+      readonly hint?: string;
+      /** The publisher of the policy whose key it is, as verification found out. */
+      readonly publisher?: string;
+    };
 
 /** What a verified bundle says, as far as a policy asks. */
 export interface BundleFacts {
@@ -53,6 +58,9 @@ export interface PackageFacts {
   readonly release?: ReleaseClaim;
 }
 
+/** The type under which a registry's own signature stands among the facts; no statement can have it. */
+export const registrySignatureType = 'registry signature';
+
 /** When a bundle was signed, at the latest: the earliest proven time by which the signature existed. */
 export function signedBy(bundle: BundleFacts): Date | undefined {
   const times = bundle.timestamps.map(({ time }) => time.getTime());
@@ -71,5 +79,7 @@ export function describeBundle(bundle: BundleFacts): string {
 }
 
 export function describeSigner(signer: SignerFacts): string {
-  return signer.kind === 'key' ? 'a key' : `${signer.subject.value} (issuer ${signer.issuer})`;
+  return signer.kind === 'key'
+    ? `the key ${signer.publisher ?? signer.hint ?? ''}`
+    : `${signer.subject.value} (issuer ${signer.issuer})`;
 }

@@ -119,11 +119,22 @@ function parseTrustRoots(reader: PolicyReader, value: unknown): TrustRootReferen
 
 function parseTrustRoot(reader: PolicyReader, name: string, value: unknown): TrustRootReference {
   const place = ['trustRoots', name];
-  const section = reader.section(value, place, ['builtin', 'file', 'sha256', 'tuf', 'packages', 'issuers']);
+  const section = reader.section(value, place, [
+    'builtin',
+    'file',
+    'sha256',
+    'tuf',
+    'packages',
+    'issuers',
+    'registryKeys',
+    'witnesses',
+  ]);
   const given = ['builtin', 'file', 'tuf'].filter((key) => reader.optional(section, key) !== undefined);
   if (given.length !== 1) throw reader.error(place, 'needs exactly one of builtin, file and tuf');
   const packages = reader.optional(section, 'packages');
   const issuers = reader.optional(section, 'issuers');
+  const registryKeys = reader.optional(section, 'registryKeys');
+  const witnesses = reader.optional(section, 'witnesses');
   const patterns = packages === undefined ? undefined : parsePatterns(reader, packages, [...place, 'packages']);
   const ranged = patterns?.find(({ range }) => range !== undefined);
   if (ranged !== undefined) {
@@ -133,6 +144,8 @@ function parseTrustRoot(reader: PolicyReader, name: string, value: unknown): Tru
     name,
     source: parseSource(reader, section, place),
     ...(patterns === undefined ? {} : { packages: patterns }),
+    ...(registryKeys === undefined ? {} : { registryKeys: reader.string(registryKeys, [...place, 'registryKeys']) }),
+    ...(witnesses === undefined ? {} : { witnesses: reader.string(witnesses, [...place, 'witnesses']) }),
     ...(issuers === undefined
       ? {}
       : {

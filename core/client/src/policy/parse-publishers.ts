@@ -11,11 +11,24 @@ export function parsePublishers(reader: PolicyReader, value: unknown): ReadonlyM
 
 function parsePublisher(reader: PolicyReader, name: string, value: unknown): Publisher {
   const place = ['publishers', name];
-  const section = reader.section(value, place, ['oidc', 'github'], ['key', 'gitlab', 'buildkite', 'circleci', 'chain']);
+  const section = reader.section(value, place, ['oidc', 'github', 'key'], ['gitlab', 'buildkite', 'circleci', 'chain']);
   const oidc = reader.optional(section, 'oidc');
   const github = reader.optional(section, 'github');
-  if ((oidc === undefined) === (github === undefined))
-    throw reader.error(place, 'needs exactly one of oidc and github');
+  const key = reader.optional(section, 'key');
+  if ([oidc, github, key].filter((one) => one !== undefined).length !== 1) {
+    throw reader.error(place, 'needs exactly one of oidc, github and key');
+  }
+  if (key !== undefined) {
+    const at = [...place, 'key'];
+    const fields = reader.section(key, at, ['file', 'notAfter']);
+    const notAfter = reader.optional(fields, 'notAfter');
+    return {
+      kind: 'key',
+      name,
+      file: reader.string(reader.optional(fields, 'file'), [...at, 'file']),
+      ...(notAfter === undefined ? {} : { notAfter: reader.time(notAfter, [...at, 'notAfter']) }),
+    };
+  }
   return oidc !== undefined
     ? parseOidc(reader, name, oidc, [...place, 'oidc'])
     : parseGithub(reader, name, github, [...place, 'github']);

@@ -46,14 +46,9 @@ export function parseRules(reader: PolicyReader, value: unknown, context: RuleCo
 
 function parseRequirement(reader: PolicyReader, value: unknown, place: Place, publishers: Publishers): Requirement {
   if (value === 'registrySignature') {
-    throw reader.error(place, 'this version of signet does not support registrySignature yet');
+    return { kind: 'registrySignature' };
   }
-  const section = reader.section(
-    value,
-    place,
-    ['provenance', 'signature', 'attestation'],
-    ['cel', 'registrySignature', 'rego'],
-  );
+  const section = reader.section(value, place, ['provenance', 'signature', 'attestation'], ['cel', 'rego']);
   const [kind, second] = Object.keys(section);
   if (kind === undefined || second !== undefined) {
     throw reader.error(place, 'needs exactly one of provenance, signature and attestation');

@@ -43,6 +43,10 @@ export interface TrustRootReference {
   readonly packages?: readonly NamePattern[];
   /** Issuers of identities it may vouch for; undefined for any that its certificate authority accepts. */
   readonly issuers?: readonly string[];
+  /** A file with the keys of the registry (`/-/npm/v1/keys`, or Sigstore's keys.json), relative to the policy file. */
+  readonly registryKeys?: string;
+  /** A file that says which witnesses must have cosigned (c2sp.org/tlog-policy), relative to the policy file. */
+  readonly witnesses?: string;
 }
 
 /** Every matching rule must hold. */
@@ -56,7 +60,16 @@ export interface Rule {
   readonly require: readonly Requirement[];
 }
 
-export type Requirement = ProvenanceRequirement | SignatureRequirement | AttestationRequirement;
+export type Requirement =
+  | ProvenanceRequirement
+  | SignatureRequirement
+  | AttestationRequirement
+  | RegistrySignatureRequirement;
+
+/** The registry's own signature over name, version and bytes, as npm has it. */
+export interface RegistrySignatureRequirement {
+  readonly kind: 'registrySignature';
+}
 
 /** SLSA provenance, v1 or v0.2, that agrees with its certificate. */
 export interface ProvenanceRequirement {

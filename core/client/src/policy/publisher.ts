@@ -3,7 +3,17 @@ import type { SignerFacts } from './facts.ts';
 import { matchesGlob } from './name-pattern.ts';
 
 /** An identity, or several that count alike. */
-export type Publisher = OidcPublisher | GithubPublisher;
+export type Publisher = OidcPublisher | GithubPublisher | KeyPublisher;
+
+/** Whoever holds a key. */
+export interface KeyPublisher {
+  readonly kind: 'key';
+  readonly name: string;
+  /** A file with the public key in PEM, relative to the policy file. */
+  readonly file: string;
+  /** Signatures must be from before, by a clock that the trust root names. */
+  readonly notAfter?: Date;
+}
 
 /** Identities by issuer and the subject alternative name of the certificate. */
 export interface OidcPublisher {
@@ -87,6 +97,12 @@ export interface Difference {
  * @returns what differs; nothing when the signer is the publisher
  */
 export function compareSigner(publisher: Publisher, signer: SignerFacts): readonly Difference[] {
+  if (publisher.kind === 'key') {
+    // Verification has found out under whose key it verifies; what the bundle says of that proves nothing.
+    if (signer.kind === 'key' && signer.publisher === publisher.name) return [];
+    const found = signer.kind === 'key' ? 'another key' : `${signer.subject.value} (issuer ${signer.issuer})`;
+    return [{ field: 'signer', expected: `the key of ${publisher.name}`, found }];
+  }
   if (signer.kind !== 'certificate') {
     return [{ field: 'signer', expected: `an identity of ${publisher.name}`, found: 'a key' }];
   }

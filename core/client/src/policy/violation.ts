@@ -7,6 +7,7 @@ import type { Pin } from './trust-lock.ts';
 export const violationCodes = {
   TP101: 'no rule of the policy names the package',
   TP102: 'evidence is present but does not verify',
+  TP103: 'the registry’s own signature is missing or does not hold',
   TP104: 'the lockfile has not exactly one sha512 for the package, so that nothing binds its bytes',
   TP105: 'the package does not come as a tarball that evidence could be about',
   TP106: 'the package is imported under a name that a trust root owns, but is another package',
@@ -20,6 +21,7 @@ export const violationCodes = {
   TP115: 'a signature is missing',
   TP120: 'no trust root, or more than one, may vouch for the package',
   TP121: 'the evidence comes from a trust root or issuer that may not vouch for the package',
+  TP123: 'too few witnesses have cosigned the log’s checkpoint',
   TP130: 'an attestation is missing',
   TP131: 'an attestation was found but does not satisfy',
   TP140: 'the release is younger than the policy wants it to be',
