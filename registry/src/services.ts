@@ -156,7 +156,7 @@ class OpenServices implements Services {
       signer: material.caSigner,
       chain: caChain,
       issuers,
-      certificateLog,
+      certificateLog: { addPreChain: (chain) => certificateLog.addIssued(chain) },
       certificateLogKey: certificateLogKey.spki,
       usedTokens,
       onIssued: (principal, time) => issued.add(principal, time),

@@ -102,7 +102,7 @@ async function measureAuthority(name: string, rootDetails: KeyDetails, intermedi
       signer,
       chain: [intermediate, root],
       issuers: parseIssuers(JSON.stringify({ 'oidc-issuers': { [issuer.url]: { type: 'github-workflow' } } })),
-      certificateLog,
+      certificateLog: { addPreChain: (chain) => certificateLog.addIssued(chain) },
       certificateLogKey: logSigner.publicKey.spki,
     });
     const bodies = await Promise.all(Array.from({ length: 64 }, () => certificateRequest(issuer)));

@@ -15,7 +15,7 @@ import { treeHeadSigner } from '../checkpoint-signer.ts';
 import { type BatchLimits, LogEngine } from '../engine/log-engine.ts';
 import { IssuerStore } from './issuer-store.ts';
 import { certificateKey, encodeTileLeaf, leafIndexExtension, readPromise, staticCtFormat } from './static-ct-format.ts';
-import { type AcceptedChain, acceptChain } from './submitted-chain.ts';
+import { type AcceptedChain, acceptChain, IssuerMemory } from './submitted-chain.ts';
 
 export interface CertificateLogOptions {
   /** Data directory of this log alone; created when missing. */
@@ -58,6 +58,7 @@ export class CertificateLog {
   #roots: readonly Certificate[];
   readonly #engine: LogEngine;
   readonly #issuers: IssuerStore;
+  readonly #checkedIssuers = new IssuerMemory();
 
   private constructor(options: CertificateLogOptions, engine: LogEngine) {
     this.origin = options.origin;
@@ -105,6 +106,7 @@ export class CertificateLog {
   /** Accepts submissions that lead to these roots too. @param roots DER */
   acceptRoots(roots: readonly Uint8Array[]): void {
     const unknown = roots.filter((root) => !this.#roots.some(({ bytes }) => equalBytes(bytes, root)));
+    this.#checkedIssuers.forget();
     this.#roots = [...this.#roots, ...unknown.map((bytes) => Certificate.parse(bytes))];
   }
 
@@ -120,7 +122,7 @@ export class CertificateLog {
    * @throws ERR_CT_CHAIN, ERR_LOG_OVERLOADED, ERR_LOG_CLOSED, ERR_LOG_STORAGE
    */
   async addChain(chain: readonly Uint8Array[]): Promise<SignedCertificateTimestamp> {
-    return this.#add(acceptChain(chain, this.#roots, 'certificate'));
+    return this.#add(acceptChain(chain, this.#roots, 'certificate', { issuers: this.#checkedIssuers }));
   }
 
   /**
@@ -130,7 +132,19 @@ export class CertificateLog {
    * @throws as {@link addChain}
    */
   async addPreChain(chain: readonly Uint8Array[]): Promise<SignedCertificateTimestamp> {
-    return this.#add(acceptChain(chain, this.#roots, 'precertificate'));
+    return this.#add(acceptChain(chain, this.#roots, 'precertificate', { issuers: this.#checkedIssuers }));
+  }
+
+  /**
+   * Logs a precertificate that an authority in this process has signed a moment ago. What came from elsewhere goes to
+   * {@link CertificateLog.addPreChain}, which verifies its signature too.
+   *
+   * @param chain DER: precertificate, issuing certificate, … root
+   * @throws as {@link addChain}
+   */
+  async addIssued(chain: readonly Uint8Array[]): Promise<SignedCertificateTimestamp> {
+    const options = { issuers: this.#checkedIssuers, signedHere: true };
+    return this.#add(acceptChain(chain, this.#roots, 'precertificate', options));
   }
 
   /** The latest checkpoint. */

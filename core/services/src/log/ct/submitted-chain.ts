@@ -1,5 +1,5 @@
 import { digest, importPublicKey, verifySignatureByOid } from '@signet/primitives/crypto';
-import { Certificate, equalBytes, oids, type SctEntry, SignetError } from '@signet/primitives/formats';
+import { Certificate, equalBytes, oids, type SctEntry, SignetError, toHex } from '@signet/primitives/formats';
 
 const maximumChain = 10;
 const derNull = Uint8Array.of(5, 0);
@@ -15,6 +15,47 @@ export interface AcceptedChain {
   readonly issuers: readonly Uint8Array[];
 }
 
+/** Issuing certificates up to an accepted root, checked. */
+interface CheckedIssuers {
+  readonly certificates: readonly Certificate[];
+  readonly bytes: readonly Uint8Array[];
+  /** SHA-256 of the first one's key (RFC 6962 §3.2). */
+  readonly keyHash: Uint8Array;
+}
+
+/** How a submission is judged. */
+export interface AcceptOptions {
+  /** Remembers issuing certificates that were checked: a log sees the same few all the time. */
+  readonly issuers?: IssuerMemory;
+  /**
+   * The leaf was signed a moment ago by the key of its issuer, in this process, so that its signature says nothing new. Everything else is
+   * checked as always.
+   */
+  readonly signedHere?: boolean;
+}
+
+const rememberedIssuers = 64;
+
+/** Chains of issuing certificates that lead to a root which was accepted; forgotten when the roots change. */
+export class IssuerMemory {
+  readonly #known = new Map<string, CheckedIssuers>();
+
+  /** @param submitted DER; `check` runs once for each chain */
+  remember(submitted: readonly Uint8Array[], check: () => CheckedIssuers): CheckedIssuers {
+    const key = toHex(digest('sha256', ...submitted.map((bytes) => digest('sha256', bytes))));
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const checked = check();
+    if (this.#known.size >= rememberedIssuers) this.#known.clear();
+    this.#known.set(key, checked);
+    return checked;
+  }
+
+  forget(): void {
+    this.#known.clear();
+  }
+}
+
 /**
  * Checks a submission: signatures up to an accepted root (which may be left out, RFC 6962 §4.1), authorities that are
  * authorities, code signing throughout, and poison exactly where it belongs.
@@ -26,31 +67,53 @@ export function acceptChain(
   chain: readonly Uint8Array[],
   acceptedRoots: readonly Certificate[],
   kind: 'certificate' | 'precertificate',
+  options: AcceptOptions = {},
 ): AcceptedChain {
   if (chain.length === 0) throw refuse('it is empty');
   if (chain.length > maximumChain) throw refuse(`it has more than ${maximumChain} certificates`);
-  const [leaf, ...submitted] = chain.map(parse);
-  if (leaf === undefined) throw refuse('it is empty');
-  const issuers = withRoot(leaf, submitted, acceptedRoots);
+  const [first, ...above] = chain;
+  if (first === undefined) throw refuse('it is empty');
+  const leaf = parse(first, 0);
+  const check = () => checkIssuers(leaf, above, acceptedRoots);
+  // A leaf that stands alone is completed by the root that signed it, which depends on the leaf.
+  const issuers =
+    above.length === 0 || options.issuers === undefined ? check() : options.issuers.remember(above, check);
   checkLeaf(leaf, kind);
-  let below = leaf;
-  for (const [depth, issuer] of issuers.entries()) {
-    checkIssuer(issuer, depth);
-    checkSigned(below, issuer, depth);
-    below = issuer;
-  }
-  const [issuer] = issuers;
+  const [issuer] = issuers.certificates;
   if (issuer === undefined) throw refuse('the certificate is itself a root');
-  const issuerBytes = issuers.map(({ bytes }) => bytes);
-  if (kind === 'certificate') return { entry: { type: 'x509', certificate: leaf.bytes }, issuers: issuerBytes };
+  if (options.signedHere !== true) checkSigned(leaf, issuer, 0);
+  else if (!equalBytes(leaf.issuer, issuer.subject)) throw refuse('certificate 0 is not signed by the one after it');
+  if (kind === 'certificate') return { entry: { type: 'x509', certificate: leaf.bytes }, issuers: issuers.bytes };
   return {
     entry: {
       type: 'precertificate',
-      issuerKeyHash: digest('sha256', issuer.publicKey.spki),
+      issuerKeyHash: issuers.keyHash,
       tbs: leaf.tbsWithoutExtension(oids.precertificatePoison),
     },
     precertificate: leaf.bytes,
-    issuers: issuerBytes,
+    issuers: issuers.bytes,
+  };
+}
+
+function checkIssuers(
+  leaf: Certificate,
+  above: readonly Uint8Array[],
+  acceptedRoots: readonly Certificate[],
+): CheckedIssuers {
+  const submitted = above.map((bytes, index) => parse(bytes, index + 1));
+  const certificates = withRoot(leaf, submitted, acceptedRoots);
+  const [issuer] = certificates;
+  if (issuer === undefined) throw refuse('the certificate is itself a root');
+  let below: Certificate | undefined;
+  for (const [depth, certificate] of certificates.entries()) {
+    checkIssuer(certificate, depth);
+    if (below !== undefined) checkSigned(below, certificate, depth);
+    below = certificate;
+  }
+  return {
+    certificates,
+    bytes: certificates.map(({ bytes }) => bytes),
+    keyHash: digest('sha256', issuer.publicKey.spki),
   };
 }
 
