@@ -179,6 +179,7 @@ function firstConfiguration(options: InitOptions): InstanceConfiguration {
     uplink: options.uplink ?? 'npmjs',
     registration: loopback ? 'open' : 'closed',
     advertiseEvidence: false,
+    attestPublish: false,
     limits: { publishBytes: defaultPublishBytes },
   };
 }

@@ -16,8 +16,12 @@ export interface InstanceConfiguration {
   readonly uplink: 'npmjs' | 'none' | { readonly url: string };
   /** Whether anybody who reaches the registry may make an account. */
   readonly registration: 'open' | 'closed';
+  /** What the policy does about versions that are stored already: refuse to serve them, only note it, or nothing. */
+  readonly tarballs: 'enforce' | 'warn' | 'off';
   /** Whether packuments tell every client that there is evidence (`dist.attestations`). */
   readonly advertiseEvidence: boolean;
+  /** Whether the registry itself attests, and logs, that it took a version. */
+  readonly attestPublish: boolean;
   readonly limits: { readonly publishBytes: number };
 }
 
@@ -71,7 +75,9 @@ export function parseInstanceFile(text: string, path = 'instance.yaml'): Instanc
     developmentIdentity: root.choice('developmentIdentity', [true, false], false),
     uplink: parseUplink(root.choiceOrText('uplink', 'npmjs'), path),
     registration: root.choice('registration', ['open', 'closed'], 'closed'),
+    tarballs: root.choice('tarballs', ['enforce', 'warn', 'off'], 'enforce'),
     advertiseEvidence: root.choice('advertiseEvidence', [true, false], false),
+    attestPublish: root.choice('attestPublish', [true, false], false),
     limits: {
       publishBytes: limits?.integer('publishBytes', 1024, 2 ** 30, defaultPublishBytes) ?? defaultPublishBytes,
     },
@@ -108,12 +114,18 @@ uplink: ${uplink}
 # Who may make an account with npm: open (anybody who reaches the server) or closed (nobody; edit registry/htpasswd).
 registration: ${configuration.registration}
 
+# Versions whose evidence is missing or does not hold: enforce (they are not served), warn (only the audit log says so) or off.
+tarballs: ${configuration.tarballs}
+
 # A login without passwords for development; served only with --dev-identity and only on a loopback address.
 developmentIdentity: ${configuration.developmentIdentity}
 
 # Tell every npm client of the evidence (dist.attestations). npm audit signatures then judges it, and fails wherever
 # npm knows only the public Sigstore; pnpm's trustPolicy needs it.
 advertiseEvidence: ${configuration.advertiseEvidence}
+
+# Let the registry attest and log every version that it takes (npm's publish attestation).
+attestPublish: ${configuration.attestPublish}
 
 limits:
   # Largest publish document in bytes; the tarball in it is a third larger than on disk.

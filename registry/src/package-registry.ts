@@ -7,9 +7,10 @@ import { defaultRegistryUrl } from './default-registry.ts';
 import { makeDirectory } from './durable-files.ts';
 import type { InstanceConfiguration } from './instance-file.ts';
 import type { InstanceLayout } from './layout.ts';
-import { servicesPrefix } from './public-url.ts';
+import { instanceUrls, servicesPrefix } from './public-url.ts';
 import { openRegistryKey, registryKeyFiles } from './registry-key.ts';
 import { sweepStorage } from './storage-sweep.ts';
+import { timestampUrl } from './trust-documents.ts';
 
 /** Verdaccio does not export the type of its configuration. */
 type VerdaccioConfiguration = Exclude<Parameters<typeof runServer>[0], string | undefined>;
@@ -80,6 +81,7 @@ export function verdaccioConfiguration(
   layout: InstanceLayout,
 ): VerdaccioConfiguration {
   const { uplink } = configuration;
+  const urls = instanceUrls(configuration.publicUrl);
   const proxied = uplink !== 'none';
   const owned = { access: '$all', publish: '$authenticated', unpublish: '$authenticated' };
   const settings = {
@@ -100,8 +102,11 @@ export function verdaccioConfiguration(
         trustedRoot: layout.trust.trustedRoot,
         policy: layout.policyFile,
         auditLog: layout.registry.auditLog,
+        tarballs: configuration.tarballs,
         publicUrl: configuration.publicUrl,
         advertise: configuration.advertiseEvidence,
+        attestPublish: configuration.attestPublish,
+        witnesses: { log: urls.log, tsa: timestampUrl(urls) },
         signatures: { key: { provided: signerName(layout) }, keys: registryKeyFiles(layout).keys },
       },
       // npm asks for vulnerabilities on every install; this passes the question on.

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fetchClient } from './support/clients.ts';
-import { TestRegistry } from './support/registry.ts';
+import { bundlesOf, TestRegistry } from './support/registry.ts';
 import { SigstoreMirror } from './support/sigstore-mirror.ts';
 
 const execute = promisify(execFile);
@@ -38,10 +38,9 @@ for (const [version, advertiseEvidence] of [
       registry = await TestRegistry.start();
       const { instanceFile } = registry.running.instance.layout;
       const text = await readFile(instanceFile, 'utf8');
-      await writeFile(
-        instanceFile,
-        text.replace('advertiseEvidence: false', `advertiseEvidence: ${advertiseEvidence}`),
-      );
+      // With the registry's own attestation beside the author's, npm judges both.
+      const settings = text.replace(/(advertiseEvidence|attestPublish): false/g, `$1: ${advertiseEvidence}`);
+      await writeFile(instanceFile, settings);
       await registry.restart();
       home = await mkdtemp(join(tmpdir(), 'signet-audit-'));
       mirror = await SigstoreMirror.start(registry.running.urls.tuf, home);
@@ -89,6 +88,11 @@ for (const [version, advertiseEvidence] of [
     async function publish(name: string) {
       const answer = await registry.put(await registry.parcel(name));
       assert.equal(answer.status, 201, answer.text);
+      const expected = advertiseEvidence ? 2 : 1;
+      for (let attempt = 0; attempt < 200 && (await bundlesOf(registry, `${name}@1.0.0`)) < expected; attempt += 1) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      assert.equal(await bundlesOf(registry, `${name}@1.0.0`), expected);
     }
 
     async function editStored(name: string, change: (dist: Record<string, unknown>) => void) {

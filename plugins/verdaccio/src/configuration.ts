@@ -3,6 +3,7 @@ import { SignetError } from '@signet/primitives/formats';
 import type { Enforcement } from './evidence.ts';
 import { type OwnedNames, ownedNames } from './names.ts';
 import type { SignatureConfiguration } from './registry-signer.ts';
+import type { WitnessConfiguration } from './registry-statements.ts';
 
 /** `middlewares.signet` of Verdaccio's configuration, checked; paths are absolute. */
 export interface PluginConfiguration {
@@ -20,6 +21,10 @@ export interface PluginConfiguration {
   readonly tarballs: Enforcement;
   /** How the registry signs what it serves; absent when it does not. */
   readonly signatures?: SignatureConfiguration;
+  /** Where the registry's own statements are timestamped and logged. */
+  readonly witnesses?: WitnessConfiguration;
+  /** Whether the registry says of every version that it took it. */
+  readonly attestPublish: boolean;
   /** What clients call the registry, with a slash at the end. */
   readonly publicUrl?: string;
   /** Whether `dist.attestations` tells every client that there is evidence. */
@@ -44,6 +49,8 @@ const known = [
   'publish',
   'tarballs',
   'signatures',
+  'witnesses',
+  'attestPublish',
   'publicUrl',
   'advertise',
   'limits',
@@ -64,6 +71,12 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
   const publicUrl = section.publicUrl === undefined ? undefined : baseUrl(section.publicUrl, 'signet.publicUrl');
   const advertise = choice(section.advertise, 'signet.advertise', [true, false], false);
   if (advertise && publicUrl === undefined) throw bad('signet.advertise needs signet.publicUrl, which it points to');
+  const attestPublish = choice(section.attestPublish, 'signet.attestPublish', [true, false], false);
+  const witnesses = section.witnesses === undefined ? undefined : parseWitnesses(section.witnesses);
+  if (witnesses !== undefined && (section.signatures === undefined || publicUrl === undefined)) {
+    throw bad('signet.witnesses needs signet.signatures and signet.publicUrl: they witness what that key signs');
+  }
+  if (attestPublish && witnesses === undefined) throw bad('signet.attestPublish needs signet.witnesses');
   const limits = onlyKeys(
     section.limits === undefined ? {} : mapping(section.limits, 'signet.limits'),
     'signet.limits',
@@ -80,6 +93,8 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
     ...(section.signatures === undefined ? {} : { signatures: parseSignatures(section.signatures, path) }),
     ...(publicUrl === undefined ? {} : { publicUrl }),
     advertise,
+    attestPublish,
+    ...(witnesses === undefined ? {} : { witnesses }),
     publish: choice(section.publish, 'signet.publish', enforcements, 'enforce'),
     tarballs: choice(section.tarballs, 'signet.tarballs', enforcements, 'enforce'),
     limits: {
@@ -97,6 +112,12 @@ function parseSignatures(value: unknown, path: (value: unknown, where: string) =
   if (typeof section.key === 'string') return { key: { file: path(section.key, 'signet.signatures.key') }, keys };
   const key = onlyKeys(mapping(section.key, 'signet.signatures.key'), 'signet.signatures.key', ['provided']);
   return { key: { provided: text(key.provided, 'signet.signatures.key.provided') }, keys };
+}
+
+function parseWitnesses(value: unknown): WitnessConfiguration {
+  const section = onlyKeys(mapping(value, 'signet.witnesses'), 'signet.witnesses', ['log', 'tsa']);
+  const url = (key: 'log' | 'tsa') => baseUrl(section[key], `signet.witnesses.${key}`).replace(/\/$/, '');
+  return { log: url('log'), tsa: url('tsa') };
 }
 
 function onlyKeys(section: Readonly<Record<string, unknown>>, where: string, allowed: readonly string[]) {

@@ -1,9 +1,10 @@
-import { type VerifiedAttestation, verifyPackageBundle } from '@signet/client/npm';
+import { parseRegistryKeys, type RegistryKey, type VerifiedAttestation, verifyPackageBundle } from '@signet/client/npm';
 import { type Decision, evaluatePolicy, matchesName, type Policy } from '@signet/client/policy';
 import type { TrustMaterial } from '@signet/client/trust';
 import { SignetError } from '@signet/primitives/formats';
 import { asRefusal, Refusal } from './refusal.ts';
 import type { RuleFiles, Rules } from './rules.ts';
+import type { ServedKey } from './served-keys.ts';
 
 /** Whether the policy's word counts: it refuses, it warns, or it is not asked. Evidence that is present must always verify. */
 export type Enforcement = 'enforce' | 'warn' | 'off';
@@ -27,9 +28,17 @@ export interface Examined {
 /** Verifies evidence and asks the operator's policy about it. */
 export class Evidence {
   readonly #rules: RuleFiles;
+  readonly #registryKeys: () => readonly RegistryKey[];
 
-  constructor(rules: RuleFiles) {
+  /** @param keys those of the registry itself, for what it attests */
+  constructor(rules: RuleFiles, keys: () => readonly ServedKey[] = () => []) {
     this.#rules = rules;
+    let last: { readonly served: readonly ServedKey[]; readonly parsed: readonly RegistryKey[] } | undefined;
+    this.#registryKeys = () => {
+      const served = keys();
+      if (last?.served !== served) last = { served, parsed: parseRegistryKeys({ keys: served }) };
+      return last.parsed;
+    };
   }
 
   /**
@@ -40,7 +49,7 @@ export class Evidence {
    *   verify, binds something else, or its signer may not publish the package
    */
   examine(release: Release, bundles: readonly unknown[], enforcement: Enforcement): Examined {
-    return examine(this.#rules.current(), release, bundles, enforcement);
+    return this.#examine(this.#rules.current(), release, bundles, enforcement);
   }
 
   /**
@@ -50,7 +59,7 @@ export class Evidence {
    * @throws as {@link examine}
    */
   examineStored(release: Release, bundles: readonly unknown[], enforcement: Enforcement): Examined {
-    return examine(this.#rules.recent(), release, bundles, enforcement);
+    return this.#examine(this.#rules.recent(), release, bundles, enforcement);
   }
 
   /** Under which rules {@link examineStored} judges now. @throws a refusal with status 503 */
@@ -66,7 +75,8 @@ export class Evidence {
    */
   admit(release: Release, bundle: unknown): VerifiedAttestation {
     const { policy, trust } = this.#rules.current();
-    const attestation = verify(release, bundle, trust);
+    // Only the registry attests with its own key, and it does not send that to itself.
+    const attestation = verify(release, bundle, trust, []);
     const facts = { ...release, attestations: [attestation] };
     const decisions = singleRequirements(policy, release).map((single) =>
       evaluatePolicy(single, facts, { publishing: true }),
@@ -79,28 +89,34 @@ export class Evidence {
       `This evidence for ${release.name}@${release.version} is not one that the registry’s policy asks for: ${reason}`,
     );
   }
+
+  #examine(
+    { policy, trust }: Rules,
+    release: Release,
+    bundles: readonly unknown[],
+    enforcement: Enforcement,
+  ): Examined {
+    const keys = this.#registryKeys();
+    const attestations = bundles.map((bundle) => verify(release, bundle, trust, keys));
+    if (enforcement === 'off') return { attestations, rules: [] };
+    // A release is new when it is published; how old it must be for an install is asked when it is installed.
+    const decision = evaluatePolicy(policy, { ...release, attestations }, { publishing: true });
+    // A consumer may be lenient with names that no rule speaks of; the registry that owns a name may not.
+    if (decision.allowed && decision.rules.length > 0) return { attestations, rules: decision.rules };
+    const refusal = denied(release, attestations, decision);
+    if (enforcement === 'enforce') throw refusal;
+    return { attestations, rules: decision.rules, warning: refusal.message };
+  }
 }
 
-function examine(
-  { policy, trust }: Rules,
-  release: Release,
-  bundles: readonly unknown[],
-  enforcement: Enforcement,
-): Examined {
-  const attestations = bundles.map((bundle) => verify(release, bundle, trust));
-  if (enforcement === 'off') return { attestations, rules: [] };
-  // A release is new when it is published; how old it must be for an install is asked when it is installed.
-  const decision = evaluatePolicy(policy, { ...release, attestations }, { publishing: true });
-  // A consumer may be lenient with names that no rule speaks of; the registry that owns a name may not.
-  if (decision.allowed && decision.rules.length > 0) return { attestations, rules: decision.rules };
-  const refusal = denied(release, attestations, decision);
-  if (enforcement === 'enforce') throw refusal;
-  return { attestations, rules: decision.rules, warning: refusal.message };
-}
-
-function verify({ name, version, integrity }: Release, bundle: unknown, trust: TrustMaterial): VerifiedAttestation {
+function verify(
+  { name, version, integrity }: Release,
+  bundle: unknown,
+  trust: TrustMaterial,
+  registryKeys: readonly RegistryKey[],
+): VerifiedAttestation {
   try {
-    return verifyPackageBundle(bundle, { name, version, integrity, trust });
+    return verifyPackageBundle(bundle, { name, version, integrity, trust, registryKeys });
   } catch (error) {
     // Evidence that is present and does not verify is always an error, whatever the policy's mode (decision 11).
     if (!(error instanceof SignetError)) throw error;

@@ -4,17 +4,20 @@ import { Background } from './background.ts';
 import { BatchEndpoint } from './batch.ts';
 import { BundleEndpoint } from './bundle-endpoint.ts';
 import { ClaimsMaker } from './claims.ts';
-import { parseConfiguration } from './configuration.ts';
+import { type PluginConfiguration, parseConfiguration } from './configuration.ts';
 import { withoutPrefix } from './endpoint.ts';
-import { Evidence } from './evidence.ts';
+import { Evidence, type Release } from './evidence.ts';
 import { isBundleOf } from './evidence-names.ts';
 import { EvidenceReader } from './evidence-reader.ts';
 import { keyEndpoint, visibilityEndpoint } from './key-endpoint.ts';
 import { NameLock } from './name-lock.ts';
 import { PendingBundles } from './pending-bundles.ts';
+import { policyEndpoint } from './policy-endpoint.ts';
 import { PublishGate } from './publish-gate.ts';
 import { RegistrySigner } from './registry-signer.ts';
+import { RegistryStatements, type RegistryStatementsParts } from './registry-statements.ts';
 import { RuleFiles } from './rules.ts';
+import type { ServedKey } from './served-keys.ts';
 import type { EvidenceStorage } from './storage.ts';
 import { StoredVersions } from './stored-versions.ts';
 import { TarballGate } from './tarball-gate.ts';
@@ -36,6 +39,8 @@ export interface ActivePlugin {
   readonly names: readonly string[];
   /** What is stored, for reports and for signing what is not signed yet. */
   readonly stored: StoredVersions;
+  /** Resolves when what was to be done in the background so far is done. */
+  idle(): Promise<void>;
   /** Ends what runs in the background and waits for it. */
   close(): Promise<void>;
 }
@@ -56,11 +61,11 @@ export default class SignetPlugin {
     const { config, logger } = this.#options;
     const configuration = parseConfiguration(config.middlewares?.signet, config.configPath ?? config.self_path ?? '');
     const rules = RuleFiles.open(configuration, logger);
-    const evidence = new Evidence(rules);
     const audit = new AuditLog(configuration.auditLog);
     const storage = new Verdaccio6Storage(verdaccioStorage);
     const { names, limits, advertise, publicUrl, signatures } = configuration;
     const signer = signatures === undefined ? undefined : RegistrySigner.open(signatures);
+    const evidence = new Evidence(rules, () => signer?.keys() ?? noKeys);
     const reader = new EvidenceReader(storage, limits.bundleBytes, logger);
     const tarballs = new TarballGate({
       names,
@@ -86,19 +91,50 @@ export default class SignetPlugin {
     const forget = (name: string) => tarballs.forget(name);
     removeBundlesWithTarballs(storage, forget);
     if (publicUrl !== undefined) app.use(withoutPrefix(new URL(publicUrl).pathname));
-    app.use(new PublishGate({ ...shared, onPublished: forget }).handle);
+    const background = new Background(logger);
+    const statements = ownStatements({ ...shared, signer, rules, onAttached: forget });
+    const onAnswered = (release: Release, isStored: boolean) => {
+      forget(release.name);
+      if (!isStored || statements === undefined || !configuration.attestPublish) return;
+      background.run((signal) => statements.attestPublish(release, signal));
+    };
+    app.use(new PublishGate({ ...shared, onAnswered }).handle);
     app.use(new AttestationEndpoint({ names, auth, reader }).handle);
     app.use(new BatchEndpoint({ names, auth, reader }).handle);
     app.use(new BundleEndpoint({ ...shared, onAttached: forget }).handle);
     app.use(visibilityEndpoint(auth));
     if (signer !== undefined) app.use(keyEndpoint(() => signer.keys()));
+    if (statements !== undefined) app.use(policyEndpoint(statements, logger));
     const stored = new StoredVersions({ ...shared, names, signer, onChanged: forget });
-    const background = new Background(logger);
     // npm calls a version without a signature an attack as soon as the registry has keys at all.
     if (signer !== undefined) background.run((signal) => stored.backfill({ thorough: false, signal }));
-    const active: ActivePlugin = { names: names.patterns, stored, close: () => background.close() };
+    if (statements !== undefined && configuration.attestPublish) {
+      background.run(async (signal) => {
+        for await (const release of stored.unattested(signal)) await statements.attestPublish(release, signal);
+      });
+    }
+    const active: ActivePlugin = {
+      names: names.patterns,
+      stored,
+      idle: () => background.idle(),
+      close: () => background.close(),
+    };
     app.locals.signet = active;
   }
+}
+
+const noKeys: readonly ServedKey[] = [];
+
+function ownStatements(
+  parts: Omit<RegistryStatementsParts, 'signer' | 'witnesses' | 'registry'> & {
+    readonly configuration: PluginConfiguration;
+    readonly signer: RegistrySigner | undefined;
+  },
+): RegistryStatements | undefined {
+  const { signer, configuration } = parts;
+  const { witnesses, publicUrl } = configuration;
+  if (signer === undefined || witnesses === undefined || publicUrl === undefined) return undefined;
+  return new RegistryStatements({ ...parts, signer, witnesses, registry: publicUrl });
 }
 
 /** Unpublishing a whole package removes every registered file; unpublishing one version removes its tarball alone. */

@@ -5,7 +5,7 @@ import type { AuditLog } from './audit-log.ts';
 import type { ClaimsMaker } from './claims.ts';
 import type { PluginConfiguration } from './configuration.ts';
 import { pathOf } from './endpoint.ts';
-import type { Evidence, Examined } from './evidence.ts';
+import type { Evidence, Examined, Release } from './evidence.ts';
 import { bundleFileName, isBundleOf } from './evidence-names.ts';
 import { checkManifest } from './manifest-check.ts';
 import type { NameLock } from './name-lock.ts';
@@ -30,8 +30,8 @@ export interface GateParts {
   readonly logger: Logger;
   /** Names that are being written to in this process. */
   readonly lock: NameLock;
-  /** Called with the name once Verdaccio has answered a publish that passed, before the client hears of it. */
-  readonly onPublished: (name: string) => void;
+  /** Called once Verdaccio has answered a publish that passed the gate, before the client hears of it. */
+  readonly onAnswered: (release: Release, stored: boolean) => void;
 }
 
 /** What was admitted: the evidence, and what the registry says of the version. */
@@ -112,9 +112,10 @@ export class PublishGate {
     rewriteForVerdaccio(request, document, admitted.claims);
     afterAnswer(response, () => {
       this.#approved.delete(name);
-      this.#parts.onPublished(name);
+      const stored = response.statusCode === 201;
+      this.#parts.onAnswered({ name, version: document.version, integrity: document.integrity }, stored);
       release();
-      if (response.statusCode === 201) this.#forgetPending(document);
+      if (stored) this.#forgetPending(document);
     });
   }
 

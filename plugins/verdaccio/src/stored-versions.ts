@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { integrityOfDigest, isExactVersion, parseIntegrity } from '@signet/client/npm';
+import { integrityOfDigest, isExactVersion, parseIntegrity, publishAttestationType } from '@signet/client/npm';
 import { describeBundle } from '@signet/client/policy';
 import { importPublicKey, verifySignature } from '@signet/primitives/crypto';
 import { fromBase64, toHex, utf8 } from '@signet/primitives/formats';
 import type { ClaimsMaker } from './claims.ts';
-import type { Evidence } from './evidence.ts';
+import type { Evidence, Release } from './evidence.ts';
 import type { EvidenceReader } from './evidence-reader.ts';
 import type { NameLock } from './name-lock.ts';
 import type { OwnedNames } from './names.ts';
@@ -106,6 +106,19 @@ export class StoredVersions {
       logger.warn({ package: name, version, reason }, 'not signed: @{package}@@{version}: @{reason}');
     }
     return { versions, changed, left };
+  }
+
+  /** Versions that the registry has not attested, because it did not do so yet or came to an end in between. */
+  async *unattested(signal?: AbortSignal): AsyncGenerator<Release> {
+    for await (const [name, versions] of this.#packages(signal)) {
+      for (const [version, stored] of versions) {
+        const integrity = usable(stored.integrity);
+        if (integrity === undefined || !isExactVersion(version)) continue;
+        const evidence = (await this.#parts.reader.read(name, version))?.attestations ?? [];
+        if (evidence.some(({ predicateType }) => predicateType === publishAttestationType)) continue;
+        yield { name, version, integrity };
+      }
+    }
   }
 
   /** What is missing in `dist`; a text when nothing may be said. */
