@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
-import { SignetError } from '@signet/primitives/formats';
+import { describeValue, SignetError } from '@signet/primitives/formats';
 import { createDevelopmentKeys } from './development/index.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { createDurably, makeDirectory, readIfPresent, writeDurably } from './durable-files.ts';
@@ -178,6 +178,7 @@ function firstConfiguration(options: InitOptions): InstanceConfiguration {
     developmentIdentity: options.devIdentity ?? false,
     uplink: options.uplink ?? 'npmjs',
     registration: loopback ? 'open' : 'closed',
+    tarballs: 'enforce',
     advertiseEvidence: false,
     attestPublish: false,
     limits: { publishBytes: defaultPublishBytes },
@@ -225,7 +226,7 @@ async function readState(layout: InstanceLayout): Promise<FormatFile['state'] | 
   if (file.format !== 1) {
     throw new SignetError(
       'ERR_INSTANCE_FORMAT',
-      `${layout.directory} has format ${String(file.format)}; this Signet knows format 1. Use a newer Signet.`,
+      `${layout.directory} has format ${describeValue(file.format)}; this Signet knows format 1. Use a newer Signet.`,
     );
   }
   return file.state === 'ready' ? 'ready' : 'initializing';

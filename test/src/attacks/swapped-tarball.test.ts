@@ -21,6 +21,11 @@ describe('attack: a tarball swapped in the storage, with its integrity, before a
     const env = { npm_config_cache: workshop.path('fresh-cache') };
     const project = await scene.copyProject('late', env);
 
+    const served = await workshop.npm(['ci'], { cwd: project, env });
+    assert.match(served.stderr, /403 Forbidden/, 'the registry itself does not serve bytes without evidence');
+    // Who can write to the disk can also tell the registry not to look.
+    await instance.reconfigure('tarballs: enforce', 'tarballs: off');
+
     const unprotected = await workshop.copyExample('app', 'unprotected');
     await copyFile(`${project}/package-lock.json`, `${unprotected}/package-lock.json`);
     await succeed(workshop.npm(['ci'], { cwd: unprotected, env }));
@@ -32,6 +37,6 @@ describe('attack: a tarball swapped in the storage, with its integrity, before a
     assert.match(result.stderr, /@example\/greeting@1\.0\.0/);
     assert.match(result.stderr, /TP102/);
     assert.match(result.stderr, /nothing was installed/);
-    await assert.rejects(access(`${project}/node_modules`), 'nothing was unpacked');
+    await assert.rejects(access(`${project}/node_modules/${victim}`), 'nothing was unpacked');
   });
 });

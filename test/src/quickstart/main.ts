@@ -146,6 +146,11 @@ async function attackSwappedTarball(shop: Workshop, registry: Instance): Promise
 
   const unprotected = await shop.copyExample('app', 'unprotected');
   await writeFile(`${unprotected}/package-lock.json`, await readFile(`${victim}/package-lock.json`));
+  const served = await shop.npm(['ci'], { cwd: unprotected, env: fresh });
+  narrator.refused(served.code !== 0 && /403/.test(served.stderr), reasonOf(served.stderr));
+
+  narrator.step('telling the registry not to look (tarballs: off), as who has its disk can do; then npm ci');
+  await registry.reconfigure('tarballs: enforce', 'tarballs: off');
   await succeed(shop.npm(['ci'], { cwd: unprotected, env: fresh }));
   const { stdout } = await succeed(shop.node(['main.js'], { cwd: unprotected }));
   narrator.expect(stdout.includes('planted code ran'), 'npm alone installs the planted code');

@@ -85,6 +85,15 @@ rules:
     this.#urls = JSON.parse(this.#server.ready);
   }
 
+  /** Changes `instance.yaml`, as somebody with access to the disk can, and restarts. */
+  async reconfigure(from: string, to: string): Promise<void> {
+    const file = `${this.data}/instance.yaml`;
+    const before = await readFile(file, 'utf8');
+    if (!before.includes(from)) throw new Error(`instance.yaml does not say ${from}`);
+    await writeFile(file, before.replace(from, to));
+    await this.restart();
+  }
+
   /** Ends the server as a power cut does, and starts it again. */
   async crash(): Promise<void> {
     await this.#server.kill();
