@@ -9,12 +9,14 @@ import { openTransparencyLog } from '@signet/services/log';
 import { makeRequests } from './log-entries.ts';
 import { benchGrowth } from './log-growth.ts';
 import { closedLoad, type LoadResult, openLoad, percentile, rawGet, rawPost } from './log-load.ts';
+import { hasWrk, wrk } from './log-wrk.ts';
 
 const requestCount = 30_000;
 
 /**
  * The log under load: real entries (hashedrekord with certificate, signature verified), durable, answered with inclusion
- * proof and checkpoint. The load generator shares the machine, so throughput is a lower bound.
+ * proof and checkpoint. The load generator shares the machine, so throughput is a lower bound. `npm run bench -- log v2` does one
+ * part: engine, v2, v1 or growth.
  */
 export async function bench(): Promise<void> {
   const home = mkdtempSync(join(tmpdir(), 'signet-bench-log-'));
@@ -27,10 +29,14 @@ export async function bench(): Promise<void> {
         .map((load) => load.toFixed(2))
         .join(' ')}`,
     );
-    await benchEngine(join(home, 'engine'));
-    await benchServer(join(home, 'server'));
-    await benchServer(join(home, 'server-v1'), 'v1');
-    await benchGrowth(home);
+    const [only] = process.argv.slice(3);
+    const parts = {
+      engine: () => benchEngine(join(home, 'engine')),
+      v2: () => benchServer(join(home, 'server')),
+      v1: () => benchServer(join(home, 'server-v1'), 'v1'),
+      growth: () => benchGrowth(home),
+    };
+    for (const [name, part] of Object.entries(parts)) if (only === undefined || only === name) await part();
     print(
       `\nload of the machine after: ${loadavg()
         .map((load) => load.toFixed(2))
@@ -104,17 +110,39 @@ async function benchServer(directory: string, api: 'v1' | 'v2' = 'v2'): Promise<
       report(`${connections} connections`, count, result, resources);
       printStages(before, await stageTimes(url), count, microseconds / entries);
     }
+    if (await hasWrk()) await benchWrk(server, url, api);
     report('2,000 a second', 8000, await openLoad(url, take(8000), 2000));
     if (api === 'v1') return;
     print('\nreads');
     const tile = rawGet('/tile/0/000');
     report('full tile, 64 connections', 40_000, await closedLoad(url, Array(40_000).fill(tile), 64));
+    if (await hasWrk()) {
+      const { requests: count, seconds, errors } = await wrk(url, '/tile/0/000', [], { connections: 64, seconds: 4 });
+      print(`  ${'full tile, wrk'.padEnd(28)}${`${Math.round(count / seconds)}/s`.padStart(9)}   ${errors} errors`);
+    }
     const checkpoint = rawGet('/checkpoint');
     report('checkpoint, 64 connections', 40_000, await closedLoad(url, Array(40_000).fill(checkpoint), 64));
   } finally {
     server.send('stop');
     await once(server, 'exit');
   }
+}
+
+/** The same by wrk, which needs less of the processors that it shares with the server. */
+async function benchWrk(server: ChildProcess, url: string, api: 'v1' | 'v2'): Promise<void> {
+  const seconds = 5;
+  const bodies = makeRequests(40_000, api);
+  server.send('mark');
+  const before = await stageTimes(url);
+  const result = await wrk(url, `/api/${api}/log/entries`, bodies, { connections: 512, seconds });
+  server.send('report');
+  const { microseconds, entries } = await message<{ microseconds: number; entries: number }>(server);
+  const rate = `${Math.round(entries / result.seconds)}/s`.padStart(9);
+  const each = microseconds / entries;
+  print(
+    `  ${'wrk, 512 connections'.padEnd(28)}${rate}   p50 ${result.p50.toFixed(2).padStart(8)} ms   p99 ${result.p99.toFixed(2).padStart(8)} ms   ${each.toFixed(0)} us CPU of the server an entry  ${result.errors} errors`,
+  );
+  printStages(before, await stageTimes(url), entries, each);
 }
 
 /** Seconds by stage, as the server counts them for its operator. */
