@@ -17,7 +17,9 @@ const attestedCount = 300;
 const filesPerPackage = 12;
 const rounds = Number(process.env.SIGNET_BENCH_ROUNDS ?? 5);
 
-const command = fileURLToPath(new URL('../../../cli/dist/main.js', import.meta.url));
+/** The built command; another build can be measured by naming its main.js. */
+const command =
+  process.env.SIGNET_BENCH_COMMAND ?? fileURLToPath(new URL('../../../cli/dist/main.js', import.meta.url));
 
 interface Built {
   readonly name: string;

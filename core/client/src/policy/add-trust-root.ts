@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { SignetError } from '@signet/primitives/formats';
+import { SignetError } from '@signet/primitives/basics';
 import { parsePolicy } from './parse-policy.ts';
 
 type Yaml = typeof import('yaml');
