@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { SignetError } from '@signet/primitives/formats';
+import { inert, SignetError } from '@signet/primitives/formats';
 import { createDurably, makeDirectory, readIfPresent } from './durable-files.ts';
 import type { Instance } from './initialize.ts';
 
@@ -32,9 +32,13 @@ export async function createNpmToken(instance: Instance, user: string): Promise<
   const { answer, body } =
     first.answer.status === 409 ? await register(instance, user, password, `Basic ${credentials}`) : first;
   if (answer.ok && typeof body.token === 'string') return body.token;
-  throw new SignetError('ERR_REGISTRY_CREDENTIALS', `The registry gives ${user} no token: ${String(body.error)}`, {
-    found: `HTTP status ${answer.status}`,
-  });
+  throw new SignetError(
+    'ERR_REGISTRY_CREDENTIALS',
+    `The registry gives ${user} no token: ${inert(body.error ?? 'it does not say why')}`,
+    {
+      found: `HTTP status ${answer.status}`,
+    },
+  );
 }
 
 /** npm's `PUT /-/user/org.couchdb.user:<name>`: makes a user, or logs one in. */

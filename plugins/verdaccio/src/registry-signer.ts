@@ -10,7 +10,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { SignetError, toBase64, utf8 } from '@signet/primitives/formats';
+import { describeValue, SignetError, toBase64, utf8 } from '@signet/primitives/formats';
 import { type Signer, signerFromPrivateKey } from '@signet/primitives/keys';
 import { type ServedKey, signingKeyOf } from './served-keys.ts';
 
@@ -191,14 +191,19 @@ function readKeys(file: string): readonly ServedKey[] | undefined {
   if (list?.format !== 1 || !Array.isArray(list.keys)) throw bad(`${file} is no list of registry keys of format 1`);
   return list.keys.map((value: unknown) => {
     const key = (typeof value === 'object' && value !== null ? value : {}) as Partial<ServedKey>;
-    if (typeof key.key !== 'string' || (key.expires !== null && Number.isNaN(Date.parse(String(key.expires))))) {
+    if (typeof key.key !== 'string' || !isExpiry(key.expires)) {
       throw bad(`${file} has a member without key or expires`);
     }
     const served = signingKeyOf(Buffer.from(key.key, 'base64'));
     // A list in which an id stands for another key would make clients check with the wrong one.
-    if (served.keyid !== key.keyid) throw bad(`${file}: ${String(key.keyid)} is not the id of its key`);
+    if (served.keyid !== key.keyid) throw bad(`${file}: ${describeValue(key.keyid)} is not the id of its key`);
     return { ...served, expires: key.expires ?? null };
   });
+}
+
+/** `null` for a key in use. The list is parsed JSON, whatever its type says. */
+function isExpiry(value: unknown): boolean {
+  return value === null || (typeof value === 'string' && !Number.isNaN(Date.parse(value)));
 }
 
 function writeKeys(file: string, keys: readonly ServedKey[]): void {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { fromBase64, fromUtf8, SignetError } from '@signet/primitives/formats';
+import { describeValue, fromBase64, fromUtf8, SignetError } from '@signet/primitives/formats';
 import {
   baseName,
   integrityOfDigest,
@@ -191,7 +191,7 @@ function checkLength(attachment: JsonObject, found: number, what: string): void 
   if (declared !== found) {
     reader.fail(`the ${what}’s declared length is not its own`, {
       expected: String(found),
-      found: String(declared).slice(0, 40),
+      found: describeValue(declared),
     });
   }
 }

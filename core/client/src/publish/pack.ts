@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { inert, SignetError } from '@signet/primitives/formats';
+import { describeValue, inert, SignetError } from '@signet/primitives/formats';
 import { isObject, type JsonObject, textMember } from '../http/index.ts';
 import { isExactVersion, isPackageName, readTarballManifest } from '../npm/index.ts';
 import type { NpmConfiguration } from './npm-configuration.ts';
@@ -49,7 +49,7 @@ async function packFolder(folder: string, configuration: NpmConfiguration): Prom
   if (typeof name !== 'string' || !isPackageName(name) || typeof version !== 'string' || !isExactVersion(version)) {
     throw new SignetError('ERR_PACKAGE', 'package.json needs a name that npm accepts and an exact version', {
       expected: 'for example @scope/name and 1.2.3',
-      found: inert(`${String(name)} and ${String(version)}`),
+      found: `${describeValue(name)} and ${describeValue(version)}`,
     });
   }
   await runLifecycleScript('prepublishOnly', folder, declared, configuration);

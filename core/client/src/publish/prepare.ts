@@ -1,4 +1,4 @@
-import { SignetError } from '@signet/primitives/formats';
+import { describeValue, SignetError } from '@signet/primitives/formats';
 import { isObject, type RetryPolicy, textMember } from '../http/index.ts';
 import { assertNamedByTrust, describeInstance, type InstanceDescription, type SigningServices } from '../sign/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
@@ -68,5 +68,5 @@ async function servicesOf(
 function accessOf(value: unknown): 'public' | 'restricted' | undefined {
   if (value === undefined || value === null) return undefined;
   if (value === 'public' || value === 'restricted') return value;
-  throw new SignetError('ERR_USAGE', 'access is neither public nor restricted', { found: String(value) });
+  throw new SignetError('ERR_USAGE', 'access is neither public nor restricted', { found: describeValue(value) });
 }

@@ -1,4 +1,4 @@
-import { type ErrorCode, parseJson, SignetError } from '@signet/primitives/formats';
+import { describeValue, type ErrorCode, parseJson, SignetError } from '@signet/primitives/formats';
 import { isObject, type JsonObject, textMember } from '../http/index.ts';
 import { assertPackageVersion, parseIntegrity } from '../npm/index.ts';
 import type { CertificateIdentity, SigningServices } from '../sign/index.ts';
@@ -50,7 +50,7 @@ export function parsePublishJob(text: string, path: string): PublishJob {
   if (value.format !== 1) {
     throw broken(path, 'it was written by another version of signet', {
       expected: 'format 1',
-      found: `format ${String(value.format)}`,
+      found: `format ${describeValue(value.format)}`,
     });
   }
   const { access, manifest, services, identity, bundle } = value;

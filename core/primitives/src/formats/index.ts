@@ -4,6 +4,7 @@ export * from './checkpoint.ts';
 export * from './cosignature.ts';
 export * from './der.ts';
 export * from './der-writer.ts';
+export * from './describe-value.ts';
 export * from './dsse.ts';
 export * from './error-codes.ts';
 export * from './errors.ts';

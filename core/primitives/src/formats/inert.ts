@@ -19,12 +19,20 @@ export interface InertOptions {
  */
 export function inert(text: unknown, options: InertOptions = {}): string {
   const limit = options.limit ?? 4096;
-  const whole = typeof text === 'string' ? text : String(text);
+  const whole = typeof text === 'string' ? text : textOf(text);
   const kept = whole.length > limit ? whole.slice(0, limit) : whole;
   const escaped = kept.replace(active, (character) =>
     options.lines && character === '\n' ? character : `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
   );
   return kept === whole ? escaped : `${escaped}… (${whole.length - kept.length} more characters)`;
+}
+
+/** Parsed JSON and YAML may have a member `toString` of their own, which `String` would call or stumble over. */
+function textOf(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (Array.isArray(value)) return `[array of ${value.length}]`;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null ? '[object]' : String(value);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { fromBase64, fromUtf8 } from './bytes.ts';
+import { describeValue } from './describe-value.ts';
 import type { ErrorCode } from './error-codes.ts';
 import { SignetError } from './errors.ts';
 import { inert } from './inert.ts';
@@ -154,7 +155,7 @@ export class JsonReader {
 
   /** The error for a value that is not as it must be. */
   error(path: string, expected: string, found?: unknown): SignetError {
-    const shown = describe(found);
+    const shown = describeValue(found);
     return new SignetError(this.#code, `${path}: expected ${expected}, found ${shown}`, { expected, found: shown });
   }
 
@@ -270,13 +271,4 @@ export class JsonReader {
     }
     return time;
   }
-}
-
-function describe(value: unknown): string {
-  if (value === undefined) return 'nothing';
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (typeof value === 'string') return inert(JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value));
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  return `an ${typeof value}`;
 }

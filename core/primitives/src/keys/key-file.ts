@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createPrivateKey, type KeyObject, randomBytes, scrypt } from 'node:crypto';
 import { link, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { fromBase64, isKeyDetails, type KeyDetails, SignetError, toBase64 } from '../formats/index.ts';
+import { describeValue, fromBase64, isKeyDetails, type KeyDetails, SignetError, toBase64 } from '../formats/index.ts';
 import { generatePrivateKey, signerFromPrivateKey } from './memory.ts';
 import type { Signer } from './signer.ts';
 
@@ -144,7 +144,7 @@ function parseKeyFile(path: string, text: string): KeyFile {
     throw failure(path, 'it is not a private key of Signet');
   }
   if (file.format !== 1)
-    throw failure(path, `its format is ${String(file.format)}, this version reads 1; update Signet`);
+    throw failure(path, `its format is ${describeValue(file.format)}, this version reads 1; update Signet`);
   if (typeof file.privateKey !== 'string' || typeof file.keyDetails !== 'string' || !isKeyDetails(file.keyDetails)) {
     throw failure(path, 'keyDetails or privateKey is missing or unknown');
   }

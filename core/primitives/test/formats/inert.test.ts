@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { inert, inertUrl, redact } from '@signet/primitives/formats';
+import { describeValue, inert, inertUrl, redact } from '@signet/primitives/formats';
 import { describe, it } from 'mocha';
 
 describe('inert', () => {
@@ -41,6 +41,15 @@ describe('inert', () => {
   it('bounds the length and says how much is missing', () => {
     assert.equal(inert('x'.repeat(12), { limit: 10 }), `${'x'.repeat(10)}… (2 more characters)`);
     assert.ok(inert('x'.repeat(1e6)).length < 5000);
+  });
+
+  it('shows parsed values of every shape without calling what is in them', () => {
+    for (const value of [{ toString: {} }, { toString: 'x', valueOf: 1 }, [{ toString: {} }], Object.create(null)]) {
+      assert.equal(typeof inert(value), 'string');
+      assert.equal(typeof describeValue(value), 'string');
+    }
+    assert.equal(describeValue({ toString: {} }), 'an object');
+    assert.equal(describeValue(undefined), 'nothing');
   });
 
   it('links only to http and https, without credentials', () => {

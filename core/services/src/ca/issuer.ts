@@ -1,5 +1,5 @@
 import { createPublicKey, type JsonWebKey, X509Certificate } from 'node:crypto';
-import { parsePem, toPem } from '@signet/primitives/formats';
+import { describeValue, parsePem, toPem } from '@signet/primitives/formats';
 import type { JSONWebKeySet } from 'jose';
 import { type ClaimRule, parseClaimRule } from './claim-rules.ts';
 import type { Section } from './configuration-section.ts';
@@ -231,7 +231,9 @@ function parseStaticKeys(section: Section, meta: boolean): JSONWebKeySet | undef
     try {
       createPublicKey({ key: key as JsonWebKey, format: 'jwk' });
     } catch (cause) {
-      throw section.error('static-jwks', `holds a key (kid ${key.kid ?? 'none'}) that is no public key`, { cause });
+      throw section.error('static-jwks', `holds a key (kid ${describeValue(key.kid)}) that is no public key`, {
+        cause,
+      });
     }
   }
   return value;
@@ -245,12 +247,12 @@ function isKeySet(value: unknown): value is JSONWebKeySet {
 function parseClockSkew(section: Section): number {
   const value = section.value('clock-skew');
   if (value === undefined) return defaultClockSkewSeconds;
-  const match = /^(\d{1,4})(s|m)?$/.exec(String(value));
+  const match = typeof value === 'string' || typeof value === 'number' ? /^(\d{1,4})(s|m)?$/.exec(`${value}`) : null;
   const seconds = Number(match?.[1] ?? Number.NaN) * (match?.[2] === 'm' ? 60 : 1);
   if (!(seconds <= maxClockSkewSeconds)) {
     throw section.error('clock-skew', 'is not a duration of at most five minutes', {
       expected: 'seconds, or a text like 30s or 2m',
-      found: String(value),
+      found: describeValue(value),
     });
   }
   return seconds;

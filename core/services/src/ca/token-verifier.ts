@@ -172,7 +172,7 @@ function checkIssuedAt(payload: JWTPayload, issuer: Issuer, now: Date): void {
  */
 function tokenId(token: string, payload: JWTPayload): string {
   const name =
-    payload.jti === undefined ? ['signed', token.slice(0, token.lastIndexOf('.'))] : ['jti', String(payload.jti)];
+    typeof payload.jti === 'string' ? ['jti', payload.jti] : ['signed', token.slice(0, token.lastIndexOf('.'))];
   return toHex(digest('sha256', utf8(JSON.stringify([payload.iss, ...name]))));
 }
 

@@ -248,6 +248,12 @@ ci-issuer-metadata:
     ],
     ['a static private key', { type: 'email', 'static-jwks': { keys: [{ kty: 'EC', d: 'x' }] } }, /public/],
     ['a clock skew of an hour', { type: 'email', 'clock-skew': '60m' }, /five minutes/],
+    ['a clock skew with a member toString', { type: 'email', 'clock-skew': { toString: {} } }, /five minutes/],
+    [
+      'a static key whose id has a member toString',
+      { type: 'email', 'static-jwks': { keys: [{ kty: 'EC', kid: { toString: {} } }] } },
+      /no public key/,
+    ],
     ['a ca-cert that is none', { type: 'email', 'ca-cert': 'PEM' }, /certificates in PEM/],
     ['a string as boolean', { type: 'email', 'single-use-tokens': 'yes' }, /true or false/],
   ];

@@ -1,4 +1,4 @@
-import { fromUtf8, SignetError } from '@signet/primitives/basics';
+import { describeValue, fromUtf8, SignetError } from '@signet/primitives/basics';
 import { isJsonObject, own } from './json-value.ts';
 import { type ForeignEntry, foreignLock, malformed, maxLockfileBytes, splitSpec } from './other-locks.ts';
 import type { PackageLock, PackageSource } from './package-lock.ts';
@@ -25,7 +25,7 @@ export function readBunLock(content: Uint8Array): PackageLock {
   }
   const version = isJsonObject(root) ? own(root, 'lockfileVersion') : undefined;
   if (!isJsonObject(root) || (version !== 0 && version !== 1)) {
-    throw malformed(file, 'expected lockfileVersion 0 or 1', String(version));
+    throw malformed(file, 'expected lockfileVersion 0 or 1', describeValue(version));
   }
   const packages = own(root, 'packages') ?? {};
   if (!isJsonObject(packages)) throw malformed(file, 'packages is not an object');

@@ -1,4 +1,12 @@
-import { fromBase64, JsonReader, parseJson, SignetError, toBase64, utf8 } from '@signet/primitives/formats';
+import {
+  describeValue,
+  fromBase64,
+  JsonReader,
+  parseJson,
+  SignetError,
+  toBase64,
+  utf8,
+} from '@signet/primitives/formats';
 
 /**
  * A TUF repository as it was last read: the roots since the pinned one, the newest metadata and the targets that are used. One document, so
@@ -72,10 +80,10 @@ export function checkFormat(object: Readonly<Record<string, unknown>>, expected:
   if (object.format === 1) return;
   throw new SignetError(
     'ERR_TRUST_ARCHIVE',
-    `${what} has format ${String(object.format)}; this signet reads 1, update it`,
+    `${what} has format ${describeValue(object.format)}; this signet reads 1, update it`,
     {
       expected: '1',
-      found: String(object.format),
+      found: describeValue(object.format),
     },
   );
 }
