@@ -74,9 +74,11 @@ export const table = [
     packages: ['@signet/primitives'],
     rooms: {
       log: { rooms: [] },
-      ca: { rooms: [] },
-      tsa: { rooms: [] },
-      tuf: { rooms: [] },
+      // What the servers' HTTP layers share; not an entry point.
+      http: { rooms: [] },
+      ca: { rooms: ['http'] },
+      tsa: { rooms: ['http'] },
+      tuf: { rooms: ['http'] },
     },
   },
   {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { redact, SignetError, toPem } from '@signet/primitives/formats';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { type Operation, serveOpenApi } from '../http/index.ts';
 import type { CertificateAuthority, IssuedCertificate } from './certificate-authority.ts';
 import { errorAnswer } from './http-errors.ts';
 import {
@@ -35,10 +36,11 @@ export function caRoutes(authority: CertificateAuthority): FastifyPluginAsync {
       reply.header('access-control-allow-origin', '*').header('x-request-id', requestId(request));
     });
 
+    serveOpenApi(app, { title: 'Certificate authority', description: 'Fulcio’s HTTP API, versions 2 and 1.' });
     const chain = authority.chain.map((bytes) => toPem('CERTIFICATE', bytes));
     app.post<{ Body: SigningCertificateJson }>(
       '/api/v2/signingCert',
-      { bodyLimit, schema: { body: signingCertificateSchema } },
+      { bodyLimit, schema: { body: signingCertificateSchema }, config: operation(issueSummary, json) },
       async (request) => {
         const issued = await authority.issue(
           readSigningCertificateRequest(request.body, request.headers.authorization),
@@ -49,7 +51,11 @@ export function caRoutes(authority: CertificateAuthority): FastifyPluginAsync {
     );
     app.post<{ Body: LegacySigningCertificateJson }>(
       '/api/v1/signingCert',
-      { bodyLimit, schema: { body: legacySigningCertificateSchema } },
+      {
+        bodyLimit,
+        schema: { body: legacySigningCertificateSchema },
+        config: operation(issueSummary, pemChainType, '201'),
+      },
       async (request, reply) => {
         const issued = await authority.issue(
           readLegacySigningCertificateRequest(request.body, request.headers.authorization),
@@ -62,18 +68,30 @@ export function caRoutes(authority: CertificateAuthority): FastifyPluginAsync {
       },
     );
 
-    app.get('/api/v2/trustBundle', async () => ({ chains: [{ certificates: chain }] }));
-    app.get('/api/v1/rootCert', async (_request, reply) => reply.type(pemChainType).send(chain.join('').trimEnd()));
+    app.get('/api/v2/trustBundle', { config: operation('The authority’s certificates', json) }, async () => ({
+      chains: [{ certificates: chain }],
+    }));
+    app.get(
+      '/api/v1/rootCert',
+      { config: operation('The authority’s certificates', pemChainType) },
+      async (_request, reply) => reply.type(pemChainType).send(chain.join('').trimEnd()),
+    );
 
     const configuration = {
       issuers: [...authority.issuers.issuers, ...authority.issuers.metaIssuers].map(describeIssuer),
     };
-    app.get('/api/v2/configuration', async () => configuration);
-    app.get('/healthz', async (_request, reply) => {
+    app.get(
+      '/api/v2/configuration',
+      { config: operation('The issuers whose tokens count', json) },
+      async () => configuration,
+    );
+    app.get('/healthz', { config: operation('Whether certificates can be issued', json) }, async (_request, reply) => {
       if (authority.isServing) return { status: 'SERVING' };
       return reply.code(503).send({ status: 'NOT_SERVING' });
     });
-    app.get('/metrics', async (_request, reply) => reply.type('text/plain; version=0.0.4').send(metrics.toText()));
+    app.get('/metrics', { config: operation('Counters for Prometheus', 'text/plain') }, async (_request, reply) =>
+      reply.type('text/plain; version=0.0.4').send(metrics.toText()),
+    );
     app.options('/*', async (_request, reply) =>
       reply
         .code(204)
@@ -82,6 +100,18 @@ export function caRoutes(authority: CertificateAuthority): FastifyPluginAsync {
         .send(),
     );
   };
+}
+
+const json = 'application/json';
+const issueSummary = 'Issue a certificate for an identity token and a key that is proven to be held';
+
+function operation(summary: string, type: string, status = '200'): { operation: Operation } {
+  const refusals = {
+    '400': { type: json, description: 'Refused; `details` holds reason, claim and expected value' },
+    '500': { type: json, description: 'The authority failed' },
+  };
+  const answer = { [status]: { type, description: summary } };
+  return { operation: { summary, answers: summary === issueSummary ? { ...answer, ...refusals } : answer } };
 }
 
 const requestIds = new WeakMap<FastifyRequest, string>();

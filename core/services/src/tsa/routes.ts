@@ -6,6 +6,7 @@ import {
   toPem,
 } from '@signet/primitives/formats';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { type Operation, serveOpenApi } from '../http/index.ts';
 import { readTimestampRequestJson } from './request-json.ts';
 import { type TimestampAuthority, TimestampRefusal } from './timestamp-authority.ts';
 
@@ -41,7 +42,8 @@ export function tsaRoutes(authority: TimestampAuthority): FastifyPluginAsync {
       reply.code(404).send({ code: 404, message: 'Not Found' });
     });
 
-    app.post('/api/v1/timestamp', async (request, reply) => {
+    serveOpenApi(app, { title: 'Timestamp authority', description: 'RFC 3161 over HTTP.' });
+    app.post('/api/v1/timestamp', { config: { operation: stampOperation } }, async (request, reply) => {
       const body = bytesOf(request.body);
       const timestampRequest = isDer(request)
         ? parseTimestampRequest(body)
@@ -51,14 +53,20 @@ export function tsaRoutes(authority: TimestampAuthority): FastifyPluginAsync {
       return reply.type(replyType).send(Buffer.from(response));
     });
     const chain = authority.chain.map((bytes) => toPem('CERTIFICATE', bytes)).join('');
-    app.get('/api/v1/timestamp/certchain', async (_request, reply) =>
-      reply.type('application/pem-certificate-chain').send(chain),
+    app.get(
+      '/api/v1/timestamp/certchain',
+      { config: get('The authority’s certificates', 'application/pem-certificate-chain') },
+      async (_request, reply) => reply.type('application/pem-certificate-chain').send(chain),
     );
-    app.get('/healthz', async (_request, reply) => {
-      if (authority.isServing) return { status: 'SERVING' };
-      return reply.code(503).send({ status: 'NOT_SERVING' });
-    });
-    app.get('/metrics', async (_request, reply) => {
+    app.get(
+      '/healthz',
+      { config: get('Whether timestamps can be given', 'application/json') },
+      async (_request, reply) => {
+        if (authority.isServing) return { status: 'SERVING' };
+        return reply.code(503).send({ status: 'NOT_SERVING' });
+      },
+    );
+    app.get('/metrics', { config: get('Counters for Prometheus', 'text/plain') }, async (_request, reply) => {
       const lines = [
         '# TYPE signet_tsa_requests_total counter',
         ...Object.entries(counts).map(([result, count]) => `signet_tsa_requests_total{result="${result}"} ${count}`),
@@ -68,6 +76,21 @@ export function tsaRoutes(authority: TimestampAuthority): FastifyPluginAsync {
       return reply.type('text/plain; version=0.0.4').send(`${lines.join('\n')}\n`);
     });
   };
+}
+
+const stampOperation: Operation = {
+  summary: 'Stamp a digest',
+  bodyTypes: [queryType, 'application/json'],
+  answers: {
+    '200': { type: replyType, description: 'A TimeStampResp in DER; a refusal too, for who asked in DER' },
+    '400': { type: 'application/json', description: 'Refused, for who asked in JSON' },
+    '413': { type: 'application/json', description: 'The request is too large' },
+    '415': { type: 'application/json', description: 'The request is of another type' },
+  },
+};
+
+function get(summary: string, type: string): { operation: Operation } {
+  return { operation: { summary, answers: { '200': { type, description: summary } } } };
 }
 
 function isDer(request: FastifyRequest): boolean {
