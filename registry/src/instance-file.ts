@@ -1,4 +1,5 @@
 import { SignetError } from '@signet/primitives/formats';
+import { type LogRules, readLogRules } from '@signet/services/log';
 import { parseDocument } from 'yaml';
 import { parsePublicUrl } from './public-url.ts';
 
@@ -22,7 +23,11 @@ export interface InstanceConfiguration {
   readonly advertiseEvidence: boolean;
   /** Whether the registry itself attests, and logs, that it took a version. */
   readonly attestPublish: boolean;
+  /** Which CI jobs get publish tokens; as the plugin reads it, which checks it. */
+  readonly trustedPublishing: unknown;
   readonly limits: { readonly publishBytes: number };
+  /** Who may use the transparency log, and how much; absent: everybody may, without limits of rate. */
+  readonly log?: LogRules;
 }
 
 /** Largest publish document, bytes of JSON; npm's tarball is base64 in it. */
@@ -78,14 +83,16 @@ export function parseInstanceFile(text: string, path = 'instance.yaml'): Instanc
     tarballs: root.choice('tarballs', ['enforce', 'warn', 'off'], 'enforce'),
     advertiseEvidence: root.choice('advertiseEvidence', [true, false], false),
     attestPublish: root.choice('attestPublish', [true, false], false),
+    trustedPublishing: root.any('trustedPublishing') ?? [],
     limits: {
       publishBytes: limits?.integer('publishBytes', 1024, 2 ** 30, defaultPublishBytes) ?? defaultPublishBytes,
     },
   };
+  const log = root.optional('log');
   listen.end();
   limits?.end();
   root.end();
-  return configuration;
+  return log === undefined ? configuration : { ...configuration, log: readLogRules(log, path) };
 }
 
 /** The text of a new `instance.yaml`, with a word to its reader on every key. */
@@ -127,9 +134,21 @@ advertiseEvidence: ${configuration.advertiseEvidence}
 # Let the registry attest and log every version that it takes (npm's publish attestation).
 attestPublish: ${configuration.attestPublish}
 
+# CI jobs that publish without an npm token, by their identity. Names and claims are exact.
+trustedPublishing: ${JSON.stringify(configuration.trustedPublishing)}
+#  - package: '@acme/widgets'
+#    issuer: https://token.actions.githubusercontent.com
+#    claims: { repository_id: "1001", repository_owner_id: "4242", environment: npm }
+
 limits:
   # Largest publish document in bytes; the tarball in it is a third larger than on disk.
   publishBytes: ${configuration.limits.publishBytes}
+
+# Who may read the transparency log, and how fast it may be used (docs/operator/log.md). Without this everybody may.
+#log:
+#  readTokens: ["a-long-word-for-readers"]
+#  proxies: ["10.0.0.0/8"]
+#  limits: { address: { perSecond: 50, burst: 1000 }, identity: { perSecond: 10, burst: 500 } }
 `;
 }
 
@@ -176,6 +195,11 @@ class Reader {
     return bad(this.#path, `${this.#prefix}${key} must be ${expected}, found ${JSON.stringify(found) ?? 'nothing'}`);
   }
 
+  /** A value that somebody else checks. */
+  any(key: string): unknown {
+    return this.#take(key);
+  }
+
   text(key: string): string {
     const value = this.#take(key);
     if (typeof value !== 'string' || value === '') throw this.#refuse(key, 'a text', value);
@@ -216,6 +240,11 @@ class Reader {
     const value = this.#take(key) ?? fallback;
     if (typeof value !== 'string' || value === '') throw this.#refuse(key, 'a text', value);
     return value;
+  }
+
+  /** For who reads it by rules of their own. */
+  optional(key: string): unknown {
+    return this.#take(key) ?? undefined;
   }
 
   section(key: string): Reader {

@@ -18,6 +18,7 @@ import {
   RekorV1Tree,
   rekorV1Routes,
   rekorV2Routes,
+  routeOptions,
   type TransparencyLog,
 } from '@signet/services/log';
 import { TimestampAuthority, tsaRoutes } from '@signet/services/tsa';
@@ -116,14 +117,20 @@ class OpenServices implements Services {
 
   async #build(material: InstanceMaterial, generations: Generations): Promise<FastifyInstance> {
     const { instance, devIdentity, trust } = this.#options;
-    const app = Fastify({ routerOptions: { ignoreDuplicateSlashes: true }, return503OnClosing: false });
+    const rules = instance.configuration.log;
+    const app = Fastify({
+      routerOptions: { ignoreDuplicateSlashes: true },
+      return503OnClosing: false,
+      trustProxy: rules === undefined || rules.proxies.length === 0 ? false : [...rules.proxies],
+    });
     if (this.#serves('ca')) await this.#addAuthority(app, material, generations);
     if (this.#serves('log')) {
       this.#log ??= await this.#openLog(material);
-      await app.register(rekorV2Routes(this.#log), { prefix: `${servicesPrefix}/log` });
+      const { dsse = true, ...both } = rules === undefined ? {} : routeOptions(rules);
+      await app.register(rekorV2Routes(this.#log, { ...both, dsse }), { prefix: `${servicesPrefix}/log` });
       this.#logV1 ??= await this.#openLogV1(material);
       if (this.#logV1 !== undefined) {
-        await app.register(rekorV1Routes(this.#logV1), { prefix: `${servicesPrefix}/log-v1` });
+        await app.register(rekorV1Routes(this.#logV1, both), { prefix: `${servicesPrefix}/log-v1` });
       }
     }
     if (this.#serves('tsa')) {

@@ -35,7 +35,14 @@ export { type ExportedShard, exportLog } from './standalone/export-log.ts';
 export { type LogLayout, logLayout, openSettings } from './standalone/log-directory.ts';
 export { type RotateLogOptions, rotateLog } from './standalone/rotate-log.ts';
 export { type Rotation, type RunningLog, type ServeLogOptions, serveLog } from './standalone/serve-log.ts';
-export { formatLogSettings, type LogSettings, parseLogSettings } from './standalone/settings.ts';
+export {
+  formatLogSettings,
+  type LogRules,
+  type LogSettings,
+  parseLogSettings,
+  readLogRules,
+  routeOptions,
+} from './standalone/settings.ts';
 export { findShards } from './standalone/stored-log.ts';
 export { logSigningConfig, logTrustedRoot, shardUrl, trustedLogs, writableLogs } from './standalone/trust-documents.ts';
 export {

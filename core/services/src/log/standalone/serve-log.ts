@@ -13,7 +13,7 @@ import { rekorV2Routes } from '../rekor/routes.ts';
 import { rekorV1Routes } from '../rekor-v1/index.ts';
 import type { TransparencyLog } from '../transparency-log.ts';
 import { createSettings, type LogLayout, logLayout, type OpenLogs, openLogs, openSettings } from './log-directory.ts';
-import type { LogSettings } from './settings.ts';
+import { type LogSettings, routeOptions } from './settings.ts';
 import { logSigningConfig, logTrustedRoot, shardUrl, v1Url } from './trust-documents.ts';
 
 export interface ServeLogOptions {
@@ -103,8 +103,7 @@ async function application(
 ): Promise<FastifyInstance> {
   const { logs, settings, control, requestLog } = options;
   const { shards, v1 } = logs;
-  const { publicUrl, readTokens, proxies, dsse, limits } = settings;
-  const { requestBytes, waiting, ...rates } = limits;
+  const { publicUrl, proxies } = settings;
   const app = Fastify({
     routerOptions: { ignoreDuplicateSlashes: true },
     return503OnClosing: false,
@@ -115,9 +114,8 @@ async function application(
   const prefix = new URL(publicUrl).pathname.replace(/\/+$/, '');
   // Below the root the log has one of its own.
   if (prefix !== '') app.setNotFoundHandler(handleNotFound);
-  const routes = { maximumRequestSize: requestBytes, maximumWaiting: waiting, limits: rates, readTokens, dsse };
-  await app.register(rekorV2Routes(shards, routes), { prefix });
-  const { dsse: _dsse, ...v1Routes } = routes;
+  const { dsse, ...v1Routes } = routeOptions(settings);
+  await app.register(rekorV2Routes(shards, { ...v1Routes, dsse: dsse ?? true }), { prefix });
   await app.register(rekorV1Routes(v1, v1Routes), { prefix: new URL(v1Url(publicUrl)).pathname });
   const documents = { 'trusted_root.json': logTrustedRoot, 'signing_config.v0.2.json': logSigningConfig };
   for (const [name, make] of Object.entries(documents)) {

@@ -2,13 +2,10 @@ import { SignetError } from '@signet/primitives/formats';
 import { parseDocument } from 'yaml';
 import type { RateLimits } from '../http/rate-limits.ts';
 import type { RateLimit } from '../http/token-buckets.ts';
+import type { RekorV2Options } from '../rekor/routes.ts';
 
-/** A log that is served by itself, as its `log.yaml` describes it. */
-export interface LogSettings {
-  /** Without a trailing slash; fixed for ever, since it is the origin of the log. */
-  readonly publicUrl: string;
-  readonly created: Date;
-  readonly listen: { readonly host: string; readonly port: number };
+/** Who may use a log, and how much: the same in `log.yaml` and in the section `log` of an instance's `instance.yaml`. */
+export interface LogRules {
   /** None for a public log. */
   readonly readTokens: readonly string[];
   /** Addresses and networks of proxies whose `x-forwarded-for` is believed. */
@@ -23,6 +20,14 @@ export interface LogSettings {
   };
 }
 
+/** A log that is served by itself, as its `log.yaml` describes it. */
+export interface LogSettings extends LogRules {
+  /** Without a trailing slash; fixed for ever, since it is the origin of the log. */
+  readonly publicUrl: string;
+  readonly created: Date;
+  readonly listen: { readonly host: string; readonly port: number };
+}
+
 /** What a new log allows: far above what releases need, far below what fills a disk overnight. */
 export const defaultLimits: LogSettings['limits'] = {
   requestBytes: 4 << 20,
@@ -32,7 +37,8 @@ export const defaultLimits: LogSettings['limits'] = {
   search: { perSecond: 20, burst: 200 },
 };
 
-const keys = ['version', 'publicUrl', 'created', 'listen', 'readTokens', 'proxies', 'dsse', 'limits'];
+const ruleKeys = ['readTokens', 'proxies', 'dsse', 'limits'];
+const keys = ['version', 'publicUrl', 'created', 'listen', ...ruleKeys];
 const rateKeys = ['address', 'issuer', 'identity', 'search'] as const;
 
 /**
@@ -59,6 +65,28 @@ export function parseLogSettings(text: string, path = 'log.yaml'): LogSettings {
     publicUrl: parseLogUrl(root.publicUrl, path),
     created: date(path, root.created),
     listen: { host: listen.host, port: wholeNumber(path, 'listen.port', listen.port, 1, 65_535) },
+    ...rulesIn(path, root),
+  };
+}
+
+/**
+ * Reads the rules of a log alone, all of which may be left out.
+ *
+ * @param value a mapping, as YAML has it
+ * @throws ERR_LOG_CONFIG
+ */
+export function readLogRules(value: unknown, path: string): LogRules {
+  return rulesIn(path, mapping(path, 'log', value, ruleKeys));
+}
+
+/** The options of the log's routes that follow from its rules. */
+export function routeOptions({ readTokens, dsse, limits }: LogRules): RekorV2Options {
+  const { requestBytes, waiting, ...rates } = limits;
+  return { maximumRequestSize: requestBytes, maximumWaiting: waiting, limits: rates, readTokens, dsse };
+}
+
+function rulesIn(path: string, root: Readonly<Record<string, unknown>>): LogRules {
+  return {
     readTokens: texts(path, 'readTokens', root.readTokens ?? []),
     proxies: texts(path, 'proxies', root.proxies ?? []),
     dsse: truth(path, 'dsse', root.dsse ?? true),
