@@ -181,6 +181,7 @@ function firstConfiguration(options: InitOptions): InstanceConfiguration {
     tarballs: 'enforce',
     advertiseEvidence: false,
     attestPublish: false,
+    trustedPublishing: [],
     limits: { publishBytes: defaultPublishBytes },
   };
 }

@@ -106,6 +106,7 @@ export function verdaccioConfiguration(
         publicUrl: configuration.publicUrl,
         advertise: configuration.advertiseEvidence,
         attestPublish: configuration.attestPublish,
+        trustedPublishing: configuration.trustedPublishing,
         witnesses: { log: urls.log, tsa: timestampUrl(urls) },
         signatures: { key: { provided: signerName(layout) }, keys: registryKeyFiles(layout).keys },
       },

@@ -4,6 +4,7 @@ import type { Enforcement } from './evidence.ts';
 import { type OwnedNames, ownedNames } from './names.ts';
 import type { SignatureConfiguration } from './registry-signer.ts';
 import type { WitnessConfiguration } from './registry-statements.ts';
+import type { TrustedPublisher } from './trusted-publishing.ts';
 
 /** `middlewares.signet` of Verdaccio's configuration, checked; paths are absolute. */
 export interface PluginConfiguration {
@@ -25,6 +26,8 @@ export interface PluginConfiguration {
   readonly witnesses?: WitnessConfiguration;
   /** Whether the registry says of every version that it took it. */
   readonly attestPublish: boolean;
+  /** CI jobs that get publish tokens for their identity. */
+  readonly trustedPublishing: readonly TrustedPublisher[];
   /** What clients call the registry, with a slash at the end. */
   readonly publicUrl?: string;
   /** Whether `dist.attestations` tells every client that there is evidence. */
@@ -51,6 +54,7 @@ const known = [
   'signatures',
   'witnesses',
   'attestPublish',
+  'trustedPublishing',
   'publicUrl',
   'advertise',
   'limits',
@@ -77,6 +81,11 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
     throw bad('signet.witnesses needs signet.signatures and signet.publicUrl: they witness what that key signs');
   }
   if (attestPublish && witnesses === undefined) throw bad('signet.attestPublish needs signet.witnesses');
+  const owned = ownedNames(texts(section.names, 'signet.names'));
+  const trustedPublishing = parsePublishers(section.trustedPublishing ?? [], owned);
+  if (trustedPublishing.length > 0 && publicUrl === undefined) {
+    throw bad('signet.trustedPublishing needs signet.publicUrl: identity tokens are made out for its host');
+  }
   const limits = onlyKeys(
     section.limits === undefined ? {} : mapping(section.limits, 'signet.limits'),
     'signet.limits',
@@ -86,7 +95,7 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
     positive(limits[key], `signet.limits.${key}`, unit, fallback);
   const file = (key: string) => path(section[key], `signet.${key}`);
   return {
-    names: ownedNames(texts(section.names, 'signet.names')),
+    names: owned,
     trustedRoot: file('trustedRoot'),
     policy: file('policy'),
     ...(section.auditLog === undefined ? {} : { auditLog: file('auditLog') }),
@@ -94,6 +103,7 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
     ...(publicUrl === undefined ? {} : { publicUrl }),
     advertise,
     attestPublish,
+    trustedPublishing,
     ...(witnesses === undefined ? {} : { witnesses }),
     publish: choice(section.publish, 'signet.publish', enforcements, 'enforce'),
     tarballs: choice(section.tarballs, 'signet.tarballs', enforcements, 'enforce'),
@@ -118,6 +128,28 @@ function parseWitnesses(value: unknown): WitnessConfiguration {
   const section = onlyKeys(mapping(value, 'signet.witnesses'), 'signet.witnesses', ['log', 'tsa']);
   const url = (key: 'log' | 'tsa') => baseUrl(section[key], `signet.witnesses.${key}`).replace(/\/$/, '');
   return { log: url('log'), tsa: url('tsa') };
+}
+
+function parsePublishers(value: unknown, owned: OwnedNames): readonly TrustedPublisher[] {
+  if (!Array.isArray(value)) throw bad('signet.trustedPublishing must be a list');
+  return value.map((item: unknown, index) => {
+    const where = `signet.trustedPublishing[${index}]`;
+    const section = onlyKeys(mapping(item, where), where, ['package', 'issuer', 'claims']);
+    const name = text(section.package, `${where}.package`);
+    if (!owned.has(name) || name.endsWith('*'))
+      throw bad(`${where}.package must be one of the packages in signet.names`);
+    const issuer = text(section.issuer, `${where}.issuer`);
+    const url = URL.parse(issuer);
+    // An issuer that answers unprotected could be anybody on the way, except on this machine.
+    const loopback = url !== null && /^(?:localhost|127\.0\.0\.1|\[::1\])$/.test(url.hostname);
+    if (url?.protocol !== 'https:' && !(url?.protocol === 'http:' && loopback))
+      throw bad(`${where}.issuer must be an https URL`);
+    const claims = Object.entries(mapping(section.claims, `${where}.claims`));
+    // Without a claim everybody whom the issuer knows could publish: for GitHub's, the world.
+    if (claims.length === 0) throw bad(`${where}.claims must name at least one claim, such as repository_id`);
+    const exact = claims.map(([claim, wanted]) => [claim, text(wanted, `${where}.claims.${claim}`)] as const);
+    return { package: name, issuer, claims: Object.fromEntries(exact) };
+  });
 }
 
 function onlyKeys(section: Readonly<Record<string, unknown>>, where: string, allowed: readonly string[]) {

@@ -1,3 +1,4 @@
+import { SignetError } from '@signet/primitives/formats';
 import { AttestationEndpoint } from './attestations.ts';
 import { AuditLog } from './audit-log.ts';
 import { Background } from './background.ts';
@@ -21,6 +22,7 @@ import type { ServedKey } from './served-keys.ts';
 import type { EvidenceStorage } from './storage.ts';
 import { StoredVersions } from './stored-versions.ts';
 import { TarballGate } from './tarball-gate.ts';
+import { TrustedPublishing } from './trusted-publishing.ts';
 import type { App, Auth, Logger, Storage } from './verdaccio-host.ts';
 import { Verdaccio6Storage } from './verdaccio6-storage.ts';
 
@@ -30,6 +32,8 @@ export interface PluginOptions {
     readonly configPath?: string;
     readonly self_path?: string;
     readonly middlewares?: Readonly<Record<string, unknown>>;
+    /** Verdaccio's own, shared by every process over one storage. */
+    readonly secret?: string;
   };
   readonly logger: Logger;
 }
@@ -91,6 +95,13 @@ export default class SignetPlugin {
     const forget = (name: string) => tarballs.forget(name);
     removeBundlesWithTarballs(storage, forget);
     if (publicUrl !== undefined) app.use(withoutPrefix(new URL(publicUrl).pathname));
+    const { trustedPublishing: publishers } = configuration;
+    if (publishers.length > 0 && publicUrl !== undefined) {
+      const audience = `npm:${new URL(publicUrl).hostname}`;
+      const trusted = new TrustedPublishing({ publishers, audience, secret: secretOf(config.secret), audit });
+      TrustedPublishing.limit(auth);
+      app.use(trusted.handle);
+    }
     const background = new Background(logger);
     const statements = ownStatements({ ...shared, signer, rules, onAttached: forget });
     const onAnswered = (release: Release, isStored: boolean) => {
@@ -121,6 +132,14 @@ export default class SignetPlugin {
     };
     app.locals.signet = active;
   }
+}
+
+function secretOf(secret: string | undefined): string {
+  if (secret !== undefined && secret.length >= 16) return secret;
+  throw new SignetError(
+    'ERR_PLUGIN_CONFIG',
+    'signet.trustedPublishing needs a secret of Verdaccio, 16 letters at least',
+  );
 }
 
 const noKeys: readonly ServedKey[] = [];

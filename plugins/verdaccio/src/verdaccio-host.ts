@@ -30,17 +30,19 @@ export interface App {
 export interface RemoteUser {
   readonly name?: string;
   readonly groups: readonly string[];
+  readonly real_groups: readonly string[];
 }
 
-type Permission = (
+export type Permission = (
   target: { packageName: string; packageVersion?: string },
   user: RemoteUser | undefined,
   callback: (error: Error | null | undefined, allowed?: boolean) => void,
 ) => void;
 
 export interface Auth {
-  readonly allow_access: Permission;
-  readonly allow_publish: Permission;
+  allow_access: Permission;
+  allow_publish: Permission;
+  allow_unpublish: Permission;
 }
 
 export interface Logger {
