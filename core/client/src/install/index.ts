@@ -5,3 +5,4 @@ export * from './npm-settings.ts';
 export * from './preflight.ts';
 export * from './registry-version.ts';
 export * from './releases.ts';
+export * from './verify-ahead.ts';

@@ -16,6 +16,7 @@ import {
   type ReleaseClaim,
   registrySignatureType,
 } from '../policy/index.ts';
+import type { VerificationResult } from '../verify/index.ts';
 import { type EvidenceRequest, fetchAttestations } from './evidence.ts';
 import { batchKey } from './evidence-batch.ts';
 import type { EvidenceFile } from './evidence-file.ts';
@@ -35,6 +36,8 @@ export interface JudgeOptions extends LoadedPolicy {
   readonly evidence?: EvidenceFile | undefined;
   /** What registries said already, by {@link batchKey}; null for none. */
   readonly answers?: ReadonlyMap<string, unknown>;
+  /** Results for bundles of these answers that were verified together; see `verifyAhead`. */
+  readonly verifiedAhead?: ReadonlyMap<unknown, VerificationResult>;
   /** What was verified about packages before. */
   readonly pins?: PinContext | undefined;
   /** Open no connection: what the evidence at hand does not settle is an error. */
@@ -94,7 +97,9 @@ export async function judgePackage(options: JudgeOptions, candidate: PackageToJu
   if (trust === undefined) return await withRelease(options, candidate, atHand, conclude);
   registrys = await registrySignature(options, candidate, trust.name, vouchers?.registryKeys ?? []);
   if (document === undefined) return await withRelease(options, candidate, atHand, conclude);
-  const examined = examine(document, { ...subject, trust, ...vouchers });
+  const { verifiedAhead } = options;
+  const ahead = verifiedAhead === undefined ? {} : { verifiedAhead };
+  const examined = examine(document, { ...subject, trust, ...vouchers, ...ahead });
   const known = {
     attestations: [...atHand.attestations, ...examined.attestations],
     invalid: await traceRoots(options, candidate, document, examined.invalid, trust.name),

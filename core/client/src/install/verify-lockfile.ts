@@ -10,6 +10,7 @@ import {
   type Violation,
   versionSet,
 } from '../policy/index.ts';
+import type { VerificationResult } from '../verify/index.ts';
 import type { EvidenceFile } from './evidence-file.ts';
 import type { JudgeOptions, PackageToJudge } from './judge-package.ts';
 import { type ProjectLockfile, readProjectLockfile } from './lockfile.ts';
@@ -112,13 +113,42 @@ async function judgeWith(
     ({ name, version, integrity }) => (evidence?.bundlesFor(name, version, integrity) ?? []).length === 0,
   );
   const answers = offline === true ? undefined : await fetchEvidenceBatch(unsettled, registryFor, request);
+  const verifiedAhead = await aheadOf(options, unsettled, answers);
   return async (candidate, failures) => {
     // After so many failures the rest would only make a person wait for the same answer.
     if (failures < tooManyFailures || offline === true) {
-      return await judgePackage({ ...options, evidence, ...(answers === undefined ? {} : { answers }) }, candidate);
+      return await judgePackage(
+        { ...options, evidence, ...(answers === undefined ? {} : { answers, verifiedAhead }) },
+        candidate,
+      );
     }
     throw new SignetError('ERR_NETWORK', 'not asked for its evidence, because too many requests have failed before');
   };
+}
+
+/** Verifies what a batch brought on all cores, root by root; what comes one by one is verified as it comes. */
+async function aheadOf(
+  { policy, trustRoots }: VerifyLockfileOptions,
+  unsettled: readonly Candidate[],
+  answers: ReadonlyMap<string, unknown> = new Map(),
+): Promise<ReadonlyMap<unknown, VerificationResult>> {
+  if (answers.size === 0) return new Map();
+  const [{ bundlesIn, verifyAhead }, { batchKey }] = await Promise.all([
+    import('./verify-ahead.ts'),
+    import('./evidence-batch.ts'),
+  ]);
+  const byRoot = new Map<string, unknown[]>();
+  for (const candidate of unsettled) {
+    const [owner, second] = ownersOf(policy, candidate.name);
+    const bundles = bundlesIn(answers.get(batchKey(candidate)));
+    if (owner === undefined || second !== undefined || bundles.length === 0) continue;
+    byRoot.set(owner.name, [...(byRoot.get(owner.name) ?? []), ...bundles]);
+  }
+  const roots = [...byRoot].map(async ([name, bundles]) => {
+    const { witnesses } = await trustRoots.vouchers(name);
+    return { trust: await trustRoots.load(name), bundles, ...(witnesses === undefined ? {} : { witnesses }) };
+  });
+  return await verifyAhead(await Promise.all(roots));
 }
 
 /** What an earlier run verified, if the policy accepts it today. What it does not accept may have changed, and is asked for again. */

@@ -11,7 +11,7 @@ import {
 import { JsonReader, own, parseIntegrity, toPurl } from '../npm/lockfile/index.ts';
 import type { AttestationFacts, InvalidEvidence } from '../policy/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
-import { decidedByPolicy, type VerifiedBundle, verifyBundle } from '../verify/index.ts';
+import { decidedByPolicy, type VerificationResult, type VerifiedBundle, verifyBundle } from '../verify/index.ts';
 import { checkProvenance } from './provenance.ts';
 import { attestationKey, type RegistryKey } from './registry-keys.ts';
 
@@ -26,6 +26,8 @@ export interface PackageSubject {
   readonly registryKeys?: readonly RegistryKey[];
   /** Keys of publishers that the policy names; a bundle without certificate and without registry key must verify under one. */
   readonly publisherKeys?: readonly PublisherKey[];
+  /** What verifying said of bundles (the same objects) under the same trust and witnesses, where that was done before. */
+  readonly verifiedAhead?: ReadonlyMap<unknown, VerificationResult>;
   /** Witnesses that must have cosigned. */
   readonly witnesses?: TlogPolicy;
 }
@@ -65,7 +67,7 @@ export function verifyPackageBundle(bundle: unknown, subject: PackageSubject): V
   const purl = toPurl(subject.name, subject.version);
   const sha512 = toHex(parseIntegrity(subject.integrity));
   const parsed = parseBundle(bundle);
-  const { verified, publisher } = verifyUnderKeys(parsed, subject);
+  const { verified, publisher } = resultAhead(bundle, subject) ?? verifyUnderKeys(parsed, subject);
   const { statement } = verified;
   if (statement === undefined) {
     throw new SignetError(
@@ -82,6 +84,18 @@ export function verifyPackageBundle(bundle: unknown, subject: PackageSubject): V
   if (predicateType === publishAttestationType) checkPublishPredicate(statement, subject);
   if (verified.signer.kind === 'certificate') checkProvenance(predicateType, predicate, verified.signer.claims);
   return { predicateType, predicate, statement, verified, bundle, ...(publisher === undefined ? {} : { publisher }) };
+}
+
+function resultAhead(
+  bundle: unknown,
+  { verifiedAhead, registryKeys }: PackageSubject,
+): { readonly verified: VerifiedBundle; readonly publisher?: undefined } | undefined {
+  const result = verifiedAhead?.get(bundle);
+  if (result === undefined) return undefined;
+  if (!result.ok) throw result.error;
+  // What is wrong with hints of keys is not a matter of signatures.
+  signingKey(parseBundle(bundle), registryKeys);
+  return { verified: result.verified };
 }
 
 function verifyUnderKeys(
