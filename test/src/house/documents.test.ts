@@ -26,6 +26,8 @@ function freePort(): Promise<number> {
 const pages: readonly [page: string, before: readonly string[]][] = [
   ['README.md', []],
   ['docs/operator/README.md', []],
+  ['docs/operator/ca.md', []],
+  ['docs/operator/identity-providers.md', []],
   ['docs/operator/log.md', []],
   ['docs/author/README.md', ['', 'Operator']],
   ['docs/consumer/README.md', ['', 'Operator', 'Author']],
