@@ -122,7 +122,8 @@ export class TransparencyLog {
   /**
    * Logs an entry. When this resolves, the entry is on stable storage and below a signed checkpoint.
    *
-   * @param packageUrls by which {@link TransparencyLog.search} finds it, beside what it says itself
+   * @param packageUrls by which {@link TransparencyLog.search} finds it, beside what it says itself; and digests of what it is
+   *   about, as `sha512:<hex>`
    * @throws ERR_LOG_ENTRY_SIZE, ERR_LOG_OVERLOADED, ERR_LOG_CLOSED, ERR_LOG_FROZEN, ERR_LOG_STORAGE
    */
   async append(entry: Uint8Array, packageUrls: readonly string[] = []): Promise<LoggedEntry> {

@@ -7,6 +7,8 @@ import type { EntryTypes } from '../types/index.ts';
 /** A proposal that may be logged. */
 export interface VerifiedBody {
   readonly body: Uint8Array;
+  /** Package URLs and digests that it is to be found by, beside what it says. */
+  readonly subjects: readonly string[];
   readonly signers: readonly EntrySigner[];
 }
 
@@ -181,8 +183,8 @@ export class ProposalVerifier {
 
 /** Verifies one proposal, and says by whom it is signed when that is asked for. */
 export async function verifyProposal(types: EntryTypes, proposal: Uint8Array, signers: boolean): Promise<VerifiedBody> {
-  const { body } = await types.verify(proposal);
-  return { body, signers: signers ? signersOf(types, body) : [] };
+  const { body, subjects } = await types.verify(proposal);
+  return { body, subjects, signers: signers ? signersOf(types, body) : [] };
 }
 
 /** Who is to be counted for an entry: the names in its certificates, or its key. */

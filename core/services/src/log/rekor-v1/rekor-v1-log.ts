@@ -18,7 +18,7 @@ export type RekorV1Entries = Readonly<Record<string, RekorV1Entry>>;
 /** A proposal that has been verified. */
 export interface ProposedBody {
   readonly body: Uint8Array;
-  /** Package URLs that it is to be found by besides. */
+  /** Package URLs and digests that it is to be found by besides. */
   readonly packages?: readonly string[];
 }
 

@@ -116,10 +116,13 @@ class RekorV1Api {
         onRequest: async (request) => this.#limiter.takeRequest('address', request.ip),
       },
       async (request, reply) => {
-        const packages = readPackageUrls(request.headers['signet-package-url']);
-        const { body, signers } = await this.#verifier.verify(bodyOf(request));
+        const named = readPackageUrls(request.headers['signet-package-url']);
+        const { body, subjects, signers } = await this.#verifier.verify(bodyOf(request));
         this.#limiter.takeEntry(signers);
-        const { id, entry, duplicate } = await this.#log.append({ body, packages });
+        const { id, entry, duplicate } = await this.#log.append({
+          body,
+          packages: [...new Set([...named, ...subjects])],
+        });
         this.#metrics.countEntry(duplicate ? 'duplicate' : 'new');
         const location = `${request.url.split('?')[0]}/${id}`;
         return reply

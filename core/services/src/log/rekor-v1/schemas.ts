@@ -115,7 +115,11 @@ const list = {
       {
         email: { type: 'string' },
         subject: { type: 'string' },
-        hash: { type: 'string' },
+        hash: {
+          type: 'string',
+          description: 'SHA-1, SHA-256, SHA-384 or SHA-512, with its name before a colon or without',
+        },
+        purl: { type: 'string', description: 'package URL' },
         publicKey: object({ format: { enum: ['x509', 'pgp', 'minisign', 'ssh', 'tuf'] }, content: base64 }),
         operator: { enum: ['and', 'or'] },
         from: count,

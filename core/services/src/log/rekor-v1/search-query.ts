@@ -4,14 +4,16 @@ import type { SearchTerm } from '../search/search-keys.ts';
 import type { EntryTypes } from '../types/index.ts';
 import { validationError } from './errors.ts';
 
-const digestPattern = /^(?:sha512:)?[0-9a-fA-F]{128}$|^(?:sha256:)?[0-9a-fA-F]{64}$|^(?:sha1:)?[0-9a-fA-F]{40}$/;
-const algorithms: Readonly<Record<number, string>> = { 40: 'sha1', 64: 'sha256', 128: 'sha512' };
-const known = ['email', 'subject', 'hash', 'publicKey', 'operator', 'from', 'limit'];
+const digestPattern =
+  /^(?:sha512:)?[0-9a-fA-F]{128}$|^(?:sha384:)?[0-9a-fA-F]{96}$|^(?:sha256:)?[0-9a-fA-F]{64}$|^(?:sha1:)?[0-9a-fA-F]{40}$/;
+const algorithms: Readonly<Record<number, string>> = { 40: 'sha1', 64: 'sha256', 96: 'sha384', 128: 'sha512' };
+const known = ['email', 'subject', 'hash', 'publicKey', 'operator', 'purl', 'from', 'limit'];
 const maximumLimit = 10_000;
 const maximumText = 16_384;
 
 /**
- * Reads `POST /api/v1/index/retrieve`, and beyond upstream `from` and `limit`: there an answer has everything at once.
+ * Reads `POST /api/v1/index/retrieve`, and beyond upstream `purl`, and `from` and `limit`: there an answer has
+ * everything at once.
  *
  * @throws ERR_LOG_REQUEST, ERR_JSON, ERR_LOG_SIGNATURE for a key that is none
  */
@@ -25,7 +27,7 @@ export function readSearchQuery(body: Uint8Array, types: EntryTypes): SearchQuer
       throw validationError(616, `${JSON.stringify(key.slice(0, 80))} in body is a forbidden property`);
   }
   const terms: SearchTerm[] = [];
-  for (const kind of ['email', 'subject'] as const) {
+  for (const kind of ['email', 'subject', 'purl'] as const) {
     const text = optionalText(query[kind], kind);
     if (text !== undefined) terms.push({ kind, text });
   }
@@ -33,7 +35,10 @@ export function readSearchQuery(body: Uint8Array, types: EntryTypes): SearchQuer
   if (digest !== undefined) terms.push(digestTerm(digest));
   if (query.publicKey !== undefined && query.publicKey !== null) terms.push(...publicKeyTerms(query.publicKey, types));
   if (terms.length === 0) {
-    throw new SignetError('ERR_LOG_REQUEST', 'the query looks for nothing; give email, subject, hash or publicKey');
+    throw new SignetError(
+      'ERR_LOG_REQUEST',
+      'the query looks for nothing; give email, subject, hash, purl or publicKey',
+    );
   }
   return {
     terms,

@@ -4,7 +4,7 @@ import { tiledFormat } from '../tiled-format.ts';
 import type { EntryTypes } from '../types/index.ts';
 import type { IndexTarget } from './entry-index.ts';
 import { firstCursor, IndexDatabase } from './index-database.ts';
-import { readPackageNames } from './package-names.ts';
+import { nameTerm, readPackageNames } from './package-names.ts';
 import { entryTerms, type SearchTerm, searchKey } from './search-keys.ts';
 
 /** Where the files are. */
@@ -57,7 +57,7 @@ function indexPackages(end: number): void {
       const length = bytes.lastIndexOf(10) + 1;
       if (length === 0) throw new Error(`${packagesFile} has no whole line at byte ${cursor.packagesEnd}`);
       const keys = readPackageNames(bytes.subarray(0, length)).map(({ entry, packageUrl }) => ({
-        key: searchKey({ kind: 'purl', text: packageUrl }),
+        key: searchKey(nameTerm(packageUrl)),
         entry,
       }));
       const next = { ...cursor, packagesEnd: cursor.packagesEnd + length };

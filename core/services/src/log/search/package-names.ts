@@ -1,14 +1,23 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { fromHex } from '@signet/primitives/formats';
 import { AppendFile } from '../engine/append-file.ts';
+import type { SearchTerm } from './search-keys.ts';
 
 // Names that come again, with an entry that is there already, are not written again as long as they are remembered.
 const remembered = 16_384;
 
-/** A package URL that somebody has named for an entry. */
+/** A package URL that somebody has named for an entry; or a digest, as `sha512:<hex>`, of what a statement in it is about. */
 export interface PackageName {
   readonly entry: number;
   readonly packageUrl: string;
+}
+
+/** What an entry is found by under such a name. */
+export function nameTerm(name: string): SearchTerm {
+  const [, algorithm, digits] = /^(sha1|sha256|sha384|sha512):((?:[0-9a-f]{2})+)$/.exec(name) ?? [];
+  if (algorithm === undefined || digits === undefined) return { kind: 'purl', text: name };
+  return { kind: 'digest', algorithm, value: fromHex(digits) };
 }
 
 /**

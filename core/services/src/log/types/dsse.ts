@@ -2,6 +2,7 @@ import { digest } from '@signet/primitives/crypto';
 import { fromHex, type JsonObject, toBase64, toHex, utf8 } from '@signet/primitives/formats';
 import { byteSchema, bytesField, type EntryType, objectSchema } from './entry-type.ts';
 import { readEnvelope, verifyEnvelope } from './envelope.ts';
+import { statementSubjects } from './statement-subjects.ts';
 
 interface DsseSpec {
   readonly proposedContent: { readonly envelope: string; readonly verifiers: readonly string[] };
@@ -42,6 +43,8 @@ export const dsseV001: EntryType<DsseSpec> = {
         .map(([signature, key]) => ({ signature, verifier: toBase64(key) })),
     };
   },
+
+  subjects: ({ proposedContent }) => statementSubjects(readEnvelope(proposedContent.envelope).payload),
 
   searchTerms(spec: JsonObject, context) {
     const { envelopeHash, payloadHash, signatures } = spec as unknown as LoggedDsse;

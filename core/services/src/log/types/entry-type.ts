@@ -27,6 +27,11 @@ export interface EntryType<Spec = JsonObject> {
   verify(spec: Spec, context: EntryContext): JsonObject | Promise<JsonObject>;
   /** What an entry is found by, from its logged `spec` alone, so that the search index can be built again. */
   searchTerms(spec: JsonObject, context: EntryContext): readonly SearchTerm[];
+  /**
+   * What a proposal is about and its entry does not say: package URLs, and digests as `sha512:<hex>`. They are kept beside the
+   * log, so that it is found by them all the same. Called after `verify`.
+   */
+  subjects?(spec: Spec): readonly string[];
 }
 
 /** What the log offers to entry types. */

@@ -30,9 +30,15 @@ export interface VerifiedProposal {
   readonly version: string;
   /** The entry's bytes: JSON in canonical form (RFC 8785). */
   readonly body: Uint8Array;
+  /** As {@link EntryType.subjects}. */
+  readonly subjects: readonly string[];
 }
 
 const maximumProposal = 64 << 20;
+const maximumSubjects = 256;
+// As search takes them: names are lines of printable ASCII.
+const subjectPattern =
+  /^(?:pkg:[a-z0-9.+-]+\/[\x21-\x7e]{1,1000}|sha1:[0-9a-f]{40}|sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$/;
 const kindPattern = /^[a-z][a-z0-9_-]{0,63}$/;
 const versionPattern = /^\d{1,5}\.\d{1,5}\.\d{1,5}$/;
 
@@ -102,7 +108,9 @@ export class EntryTypes {
     const { type, matches } = this.#find(kind, version);
     if (!matches(spec)) throw proposalError(schemaProblem(matches.errors?.[0]));
     const logged = await type.verify(spec, this.#context);
-    return { kind, version, body: utf8(canonicalize({ apiVersion: version, kind, spec: logged })) };
+    const body = utf8(canonicalize({ apiVersion: version, kind, spec: logged }));
+    const subjects = (type.subjects?.(spec) ?? []).filter((name) => subjectPattern.test(name));
+    return { kind, version, body, subjects: [...new Set(subjects)].slice(0, maximumSubjects) };
   }
 
   /** What a logged entry is found by; nothing where its kind is unknown or it cannot be read. */

@@ -3,6 +3,7 @@ import { signatureError } from '../pki/index.ts';
 import { sha256 } from './dsse.ts';
 import { byteSchema, bytesField, type EntryType, hashSchema, objectSchema, proposalError } from './entry-type.ts';
 import { envelopeBytes, readEnvelope, verifyEnvelope } from './envelope.ts';
+import { statementSubjects } from './statement-subjects.ts';
 
 interface IntotoV001Spec {
   readonly content: { readonly envelope: string };
@@ -31,6 +32,8 @@ export const intotoV001: EntryType<IntotoV001Spec> = {
       publicKey: toBase64(key.canonical),
     };
   },
+
+  subjects: ({ content }) => statementSubjects(readEnvelope(content.envelope).payload),
 
   searchTerms(spec: JsonObject, context) {
     const { content, publicKey } = spec as unknown as {
@@ -113,6 +116,9 @@ export const intotoV002: EntryType<IntotoV002Spec> = {
       },
     };
   },
+
+  subjects: ({ content }) =>
+    statementSubjects(envelopeBytes(innerText(content.envelope.payload, 'payload'), 'payload')),
 
   searchTerms(spec: JsonObject, context) {
     const { content } = spec as unknown as {

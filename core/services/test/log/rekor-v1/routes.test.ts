@@ -18,7 +18,7 @@ import {
   verifyInclusion,
 } from '@signet/primitives/formats';
 import { generateSigner, type Signer } from '@signet/primitives/keys';
-import { RekorV1Tree, rekorV1Routes } from '@signet/services/log';
+import { checkLog, LogShards, RekorV1Tree, reindexLog, rekorV1Routes } from '@signet/services/log';
 import Fastify, { type FastifyInstance, type LightMyRequestResponse } from 'fastify';
 import type { RekorV1Options } from '../../../src/log/rekor-v1/index.ts';
 import { extension, makeCertificate } from '../test-certificates.ts';
@@ -346,6 +346,35 @@ describe("Rekor's v1 API", () => {
     );
   });
 
+  it('finds what a statement is about by its digests and package URLs, also when the index is built again', async () => {
+    await open();
+    const digests = { sha512: 'AB'.repeat(64), sha256: 'cd'.repeat(32), gitCommit: 'ef'.repeat(20) };
+    const subject = [
+      { name: 'pkg:npm/%40example/greeting@1.0.0', digest: digests },
+      { name: 'a file', digest: {} },
+    ];
+    const statement = {
+      _type: 'https://in-toto.io/Statement/v1',
+      subject,
+      predicateType: 'https://example.com/p',
+      predicate: {},
+    };
+    const text = envelope(JSON.stringify(statement), [key]);
+    const id = Object.keys((await create(dsse(text, [key]))).json())[0];
+    const queries = [{ hash: digests.sha512 }, { hash: `sha256:${digests.sha256}` }, { purl: subject[0]?.name }];
+    const search = async (query: object): Promise<unknown> => (await post('/api/v1/index/retrieve', query)).json();
+    for (const query of queries) assert.deepEqual(await search(query), [id]);
+    assert.deepEqual(await search({ purl: 'pkg:npm/%40example/greeting@1.0.1' }), []);
+    const { tree, signer } = only();
+    await app.close();
+    await tree.close();
+    assert.equal(await reindexLog(join(directory, '0')), 1);
+    const reopened = await RekorV1Tree.open({ directory: join(directory, '0'), host, signer });
+    trees = [{ tree: reopened, signer }];
+    await serve([reopened]);
+    for (const query of queries) assert.deepEqual(await search(query), [id]);
+  });
+
   it('refuses searches for nothing, and malformed ones', async () => {
     await open();
     const status = async (query: unknown): Promise<[number, number]> => {
@@ -496,6 +525,63 @@ describe("Rekor's v1 API", () => {
     const [, entry] = verifyEntry((await get(`/api/v1/log/entries/${id}`)).json(), only());
     assert.equal(entry.integratedTime, before[id]?.integratedTime);
     assert.equal(entry.body, before[id]?.body);
+  });
+
+  it('goes over to a new tree without refusing an entry, and never gives an index twice', async () => {
+    directory = await mkdtemp(join(tmpdir(), 'signet-rekor-v1-'));
+    trees = [];
+    const shards = await LogShards.open({
+      directory,
+      open: async (place) => {
+        const signer = generateSigner('PKIX_ECDSA_P256_SHA_256');
+        const tree = await RekorV1Tree.open({ directory: place.directory, host, signer });
+        trees.push({ tree, signer });
+        return tree;
+      },
+    });
+    app = Fastify();
+    await app.register(rekorV1Routes(shards), { prefix: base });
+    const proposals = Array.from({ length: 60 }, (_, i) => hashedRekord(`entry ${i}`, key));
+    const answers = proposals.map(async (proposal, i) => {
+      await new Promise((resolve) => setTimeout(resolve, i));
+      return create(proposal);
+    });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    await shards.rotate();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    await shards.rotate();
+    const entries = (await Promise.all(answers)).map((answer) => {
+      assert.equal(answer.statusCode, 201, answer.body);
+      const [id] = Object.keys(answer.json() as object);
+      const place = trees.find(({ tree }) => id?.startsWith(tree.treeId.toString(16).padStart(16, '0')));
+      assert.ok(place !== undefined);
+      return verifyEntry(answer.json(), place)[1];
+    });
+    const indices = entries.map(({ logIndex }) => logIndex).sort((a, b) => a - b);
+    assert.deepEqual(
+      indices,
+      proposals.map((_, i) => i),
+    );
+    assert.equal(trees.length, 3);
+    for (const { logIndex, body } of entries) {
+      const [found] = Object.values(
+        (await get(`/api/v1/log/entries?logIndex=${logIndex}`)).json() as Record<string, Entry>,
+      );
+      assert.equal(found?.body, body);
+    }
+    await shards.close();
+    trees = [];
+  });
+
+  it('can be checked byte for byte as every other log', async () => {
+    await open();
+    for (let i = 0; i < 3; i++) await create(hashedRekord(`entry ${i}`, key));
+    await app.close();
+    await only().tree.close();
+    const { sound, damage, origin } = checkLog(join(directory, '0'));
+    assert.deepEqual({ sound, damage }, { sound: true, damage: [] });
+    assert.equal(origin, `${host} - ${only().tree.treeId}`);
+    trees = [];
   });
 
   it('takes keys of P-256 alone', async () => {
