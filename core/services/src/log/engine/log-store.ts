@@ -144,11 +144,10 @@ export class LogStore {
     return this.#entries.readLarge(start, end - start);
   }
 
-  /** The record of entry `index`, which must be there. */
+  /** The record of entry `index`, which must be there. One read, of the entries since the last one with a known offset. */
   async readRecord(index: number): Promise<Uint8Array> {
-    const start = await this.#offsetOf(index);
-    const end = await this.#offsetOf(index + 1);
-    return this.#entries.readLarge(start, end - start);
+    const { bytes, offset } = await this.#readFrom(index);
+    return bytes.subarray(offset, offset + this.#format.recordLength(bytes, offset));
   }
 
   closeFiles(): void {
@@ -162,12 +161,19 @@ export class LogStore {
     if (index === treeSize) return endOffset;
     const known = this.#derived.offsetBefore(index);
     if (known.index === index) return known.offset;
+    return known.offset + (await this.#readFrom(index)).offset;
+  }
+
+  /** The entries from one with a known offset on, with `index` among them, and where it begins. */
+  async #readFrom(index: number): Promise<{ bytes: Uint8Array; offset: number }> {
+    const { treeSize, endOffset } = this.#state;
+    const known = this.#derived.offsetBefore(index);
     const nextKept = known.index + entriesPerOffset;
     const end = nextKept >= treeSize ? endOffset : this.#derived.offsetBefore(nextKept).offset;
     const bytes = await this.#entries.readLarge(known.offset, end - known.offset);
     let offset = 0;
     for (let i = known.index; i < index; i++) offset += this.#format.recordLength(bytes, offset);
-    return known.offset + offset;
+    return { bytes, offset };
   }
 
   /** Reads `commit.log` from where the derived files end, and derives the rest again. */

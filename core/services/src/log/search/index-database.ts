@@ -1,4 +1,4 @@
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 
 const format = 2;
 
@@ -29,6 +29,8 @@ export const firstCursor: IndexCursor = { treeSize: 0, endOffset: 0, packagesEnd
  */
 export class IndexDatabase {
   readonly #database: DatabaseSync;
+  readonly #selectMany: StatementSync;
+  readonly #selectNext: StatementSync;
 
   constructor(path: string) {
     this.#database = new DatabaseSync(path);
@@ -42,6 +44,9 @@ export class IndexDatabase {
         id INTEGER PRIMARY KEY CHECK (id = 1), format INTEGER, size INTEGER, offset INTEGER, packages INTEGER
       );
     `);
+    const select = 'SELECT entry FROM keys WHERE key = ? AND entry >= ? ORDER BY entry LIMIT';
+    this.#selectMany = this.#database.prepare(`${select} ?`);
+    this.#selectNext = this.#database.prepare(`${select} 1`);
   }
 
   /** Where to go on; at the beginning when the index is of another version. */
@@ -82,22 +87,21 @@ export class IndexDatabase {
   /** Entries that have all or any of the keys, ascending, from `from` on; and where to go on, if there may be more. */
   find(keys: readonly Uint8Array[], operator: 'and' | 'or', from: number, limit: number): FoundEntries {
     if (operator === 'and' && keys.length > 1) return this.#findAll(keys, from, limit);
-    const select = this.#database.prepare('SELECT entry FROM keys WHERE key = ? AND entry >= ? ORDER BY entry LIMIT ?');
     const found = new Set<number>();
     // The first of the union are among the first of each: no more has to be read, however many there are.
-    for (const key of keys) for (const row of select.iterate(key, from, limit + 1)) found.add(Number(row.entry));
+    for (const key of keys)
+      for (const row of this.#selectMany.iterate(key, from, limit + 1)) found.add(Number(row.entry));
     const entries = [...found].sort((a, b) => a - b);
     return { entries: entries.slice(0, limit), next: entries[limit] };
   }
 
   /** Leaps from each key's next entry to the others', so that the rarest key sets the pace. */
   #findAll(keys: readonly Uint8Array[], from: number, limit: number): FoundEntries {
-    const select = this.#database.prepare('SELECT entry FROM keys WHERE key = ? AND entry >= ? ORDER BY entry LIMIT 1');
     const entries: number[] = [];
     let candidate = from;
     let agreed = 0;
     for (let step = 0; step < maximumSteps; step++) {
-      const row = select.get(keys[step % keys.length] ?? null, candidate);
+      const row = this.#selectNext.get(keys[step % keys.length] ?? null, candidate);
       if (row === undefined) return { entries, next: undefined };
       const entry = Number(row.entry);
       agreed = entry === candidate ? agreed + 1 : 1;
