@@ -17,7 +17,7 @@ export interface IndexWorkerData {
 }
 
 // Large enough that neighbours in the table meet, small enough that a search waits for milliseconds.
-const bytesPerTransaction = 4 << 20;
+const bytesPerTransaction = 1 << 20;
 
 const { databaseFile, entriesFile, packagesFile, entryTypes } = workerData as IndexWorkerData;
 const database = new IndexDatabase(databaseFile);
