@@ -46,7 +46,8 @@ const acceptedAlgorithms = {
 } as const satisfies Partial<Record<KeyDetails, number>>;
 
 const verifierFields = ['publicKey', 'x509Certificate', 'keyDetails'];
-const maximumSignatures = 16;
+// Each signature may be tried with each key, and a P-521 check takes a millisecond: 16 checks at the most.
+const maximumSignatures = 4;
 
 interface KnownVerifier {
   readonly verifier: EntrySignature['verifier'] & { readonly keyDetails: KeyDetails };
