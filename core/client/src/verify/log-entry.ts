@@ -84,10 +84,12 @@ function logValidAt(logs: readonly TrustedLog[], time: Date): TrustedLog {
  * (rekor openapi.yaml, SignedEntryTimestamp). All members are plain, so the text can be written down.
  */
 function verifyPromise(entry: TransparencyLogEntry, signature: Uint8Array, log: TrustedLog): void {
-  const message =
+  const text =
     `{"body":"${toBase64(entry.canonicalizedBody)}","integratedTime":${entry.integratedTime},` +
     `"logID":"${toHex(entry.logId)}","logIndex":${entry.logIndex}}`;
-  if (!verifySignature({ key: log.key, details: log.keyDetails, message: utf8(message), signature })) {
+  // All of it is ASCII, for which this is the cheaper encoder.
+  const message = Buffer.from(text, 'latin1');
+  if (!verifySignature({ key: log.key, details: log.keyDetails, message, signature })) {
     throw new SignetError('ERR_LOG_PROMISE', `the signed entry timestamp of ${log.baseUrl} does not verify`);
   }
 }

@@ -20,7 +20,7 @@ const defaultMaxDepth = 64;
 
 /**
  * Parses JSON of RFC 8259 and refuses what readers understand differently: an object with one key twice, and nesting
- * that is deep enough to exhaust somebody's stack. Both are looked for before anything is built.
+ * that is deep enough to exhaust somebody's stack, which is looked for before anything is built.
  *
  * @param text JSON, or its UTF-8 bytes
  * @param what names the document in errors
@@ -39,12 +39,16 @@ export function parseJson(text: string | Uint8Array, what: string, limits: JsonL
     );
   }
   const json = typeof text === 'string' ? text : fromUtf8(text, what);
-  checkStructure(json, what, limits.maxDepth ?? defaultMaxDepth);
+  const keys = checkStructure(json, what, limits.maxDepth ?? defaultMaxDepth);
+  let value: unknown;
   try {
-    return JSON.parse(json);
+    value = JSON.parse(json);
   } catch (cause) {
     throw new SignetError('ERR_JSON', `${what} is not JSON: ${(cause as Error).message}`, { cause });
   }
+  // Of a key that stands twice only one is left. Counting is cheap; which one it is, is only found out for the error.
+  if (countKeys(value) !== keys) throw repeatedKey(json, what);
+  return value;
 }
 
 const quote = 0x22;
@@ -53,36 +57,28 @@ const backslash = 0x5c;
 /**
  * One pass over brackets and keys. Strings are skipped with indexOf, so that the cost follows the number of tokens and
  * not the length of base64. What is not JSON at all is left for JSON.parse to refuse.
+ *
+ * @returns how many keys the objects have together
  */
-function checkStructure(json: string, what: string, maxDepth: number): void {
-  // Keys of the open objects from outside in; undefined stands for an array.
-  const open: (Keys | undefined)[] = [];
+function checkStructure(json: string, what: string, maxDepth: number): number {
+  // From outside in, whether what is open is an object.
+  const open: boolean[] = [];
   let keyExpected = false;
+  let keys = 0;
   for (let at = 0; at < json.length; at++) {
     switch (json.charCodeAt(at)) {
-      case quote: {
-        const end = endOfString(json, at, what);
-        const keys = open.at(-1);
-        if (keyExpected && keys !== undefined) {
-          const key = keyText(json.slice(at, end + 1), what);
-          if (!keys.add(key)) {
-            throw new SignetError(
-              'ERR_JSON',
-              `${what} has the key ${inert(JSON.stringify(key.slice(0, 80)))} twice in one object`,
-            );
-          }
-          keyExpected = false;
-        }
-        at = end;
+      case quote:
+        at = endOfString(json, at, what);
+        if (keyExpected) keys++;
+        keyExpected = false;
         break;
-      }
       case 0x7b: // {
       case 0x5b: // [
         if (open.length >= maxDepth) {
           throw new SignetError('ERR_JSON', `${what} is nested more than ${maxDepth} levels deep`);
         }
         keyExpected = json.charCodeAt(at) === 0x7b;
-        open.push(keyExpected ? new Keys() : undefined);
+        open.push(keyExpected);
         break;
       case 0x7d: // }
       case 0x5d: // ]
@@ -90,32 +86,53 @@ function checkStructure(json: string, what: string, maxDepth: number): void {
         keyExpected = false;
         break;
       case 0x2c: // ,
-        keyExpected = open.at(-1) !== undefined;
+        keyExpected = open.at(-1) === true;
         break;
     }
   }
+  return keys;
 }
 
-/** Keys of one object: a list while they are few, because most objects are small, and a set from then on. */
-class Keys {
-  #few: string[] | undefined = [];
-  #many: Set<string> | undefined;
-
-  /** @returns whether the key is new */
-  add(key: string): boolean {
-    if (this.#few !== undefined) {
-      if (this.#few.includes(key)) return false;
-      this.#few.push(key);
-      if (this.#few.length > 8) {
-        this.#many = new Set(this.#few);
-        this.#few = undefined;
-      }
-      return true;
-    }
-    if (this.#many?.has(key)) return false;
-    this.#many?.add(key);
-    return true;
+/** The depth is bounded by then. */
+function countKeys(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let count = 0;
+  if (Array.isArray(value)) {
+    for (const element of value) count += countKeys(element);
+    return count;
   }
+  for (const key of Object.keys(value)) count += 1 + countKeys((value as JsonObject)[key]);
+  return count;
+}
+
+/** Names the first key that stands twice in one object. */
+function repeatedKey(json: string, what: string): SignetError {
+  const open: (Set<string> | undefined)[] = [];
+  let keyExpected = false;
+  for (let at = 0; at < json.length; at++) {
+    const character = json.charCodeAt(at);
+    if (character === quote) {
+      const end = endOfString(json, at, what);
+      const keys = open.at(-1);
+      if (keyExpected && keys !== undefined) {
+        const key = JSON.parse(json.slice(at, end + 1)) as string;
+        const shown = inert(JSON.stringify(key.slice(0, 80)));
+        if (keys.has(key)) return new SignetError('ERR_JSON', `${what} has the key ${shown} twice in one object`);
+        keys.add(key);
+      }
+      keyExpected = false;
+      at = end;
+    } else if (character === 0x7b || character === 0x5b) {
+      keyExpected = character === 0x7b;
+      open.push(keyExpected ? new Set() : undefined);
+    } else if (character === 0x7d || character === 0x5d) {
+      open.pop();
+      keyExpected = false;
+    } else if (character === 0x2c) {
+      keyExpected = open.at(-1) !== undefined;
+    }
+  }
+  return new SignetError('ERR_JSON', `${what} has a key twice in one object`);
 }
 
 function endOfString(json: string, start: number, what: string): number {
@@ -126,15 +143,6 @@ function endOfString(json: string, start: number, what: string): number {
     let escapes = 0;
     while (json.charCodeAt(end - 1 - escapes) === backslash) escapes++;
     if (escapes % 2 === 0) return end;
-  }
-}
-
-function keyText(literal: string, what: string): string {
-  if (!literal.includes('\\')) return literal.slice(1, -1);
-  try {
-    return JSON.parse(literal) as string;
-  } catch (cause) {
-    throw new SignetError('ERR_JSON', `${what} is not JSON: a key is malformed`, { cause });
   }
 }
 

@@ -19,7 +19,7 @@ export interface EntrySignature {
   readonly verifier: EntryVerifier;
   /** DSSE key id; Rekor's intoto entries keep it where it was given. */
   readonly keyid?: string;
-  /** The verifier's PEM, where it is not as Rekor itself would write it: intoto entries keep the submitter's. */
+  /** The verifier's PEM as it was sent, which intoto entries keep; by default as Rekor writes it. */
   readonly pem?: string;
 }
 
@@ -289,15 +289,25 @@ function checkDigest(digest: EntryDigest, path: string): EntryDigest {
   return digest;
 }
 
-/** One PEM block as Rekor writes it, without anything around it. */
-const plainCertificate = /^-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=\n]+)\n-----END CERTIFICATE-----\n?$/;
+const certificateStart = '-----BEGIN CERTIFICATE-----\n';
+const certificateEnd = '\n-----END CERTIFICATE-----';
+
+/** The base64 of one PEM block as Rekor writes it, without anything around it. */
+function plainCertificate(text: string): string | undefined {
+  const end = text.endsWith('\n') ? text.length - 1 : text.length;
+  if (!text.startsWith(certificateStart) || !text.endsWith(certificateEnd, end)) return undefined;
+  const base64 = text.slice(certificateStart.length, end - certificateEnd.length);
+  // Whatever else stands there, the strict reader of base64 refuses.
+  return base64.includes('-') ? undefined : base64.replaceAll('\n', '');
+}
 
 function readPemVerifier(pem: Uint8Array, path: string): EntryVerifier {
-  const text = fromUtf8(pem, path);
-  const plain = plainCertificate.exec(text)?.[1];
-  if (plain !== undefined) {
-    return { kind: 'certificate', bytes: reader.bytesValue(plain.replaceAll('\n', ''), path) };
-  }
+  return readPem(fromUtf8(pem, path), path);
+}
+
+function readPem(text: string, path: string): EntryVerifier {
+  const plain = plainCertificate(text);
+  if (plain !== undefined) return { kind: 'certificate', bytes: reader.bytesValue(plain, path) };
   let blocks: ReturnType<typeof parsePem>;
   try {
     blocks = parsePem(text, path);
@@ -312,10 +322,9 @@ function readPemVerifier(pem: Uint8Array, path: string): EntryVerifier {
 }
 
 /** Rekor writes certificates and keys anew in all entries but intoto's, where lines and ends are as they were sent. */
-function readSubmittedPem(bytes: Uint8Array, path: string): { verifier: EntryVerifier; pem?: string } {
-  const verifier = readPemVerifier(bytes, path);
+function readSubmittedPem(bytes: Uint8Array, path: string): { verifier: EntryVerifier; pem: string } {
   const pem = fromUtf8(bytes, path);
-  return pem === canonicalPem(verifier) ? { verifier } : { verifier, pem };
+  return { verifier: readPem(pem, path), pem };
 }
 
 /**
@@ -389,11 +398,7 @@ function intotoV2ToJson(body: IntotoBody): unknown {
 }
 
 function pemOf(verifier: EntryVerifier): Uint8Array {
-  return utf8(canonicalPem(verifier));
-}
-
-function canonicalPem({ kind, bytes }: EntryVerifier): string {
-  return toPem(kind === 'certificate' ? 'CERTIFICATE' : 'PUBLIC KEY', bytes);
+  return utf8(toPem(verifier.kind === 'certificate' ? 'CERTIFICATE' : 'PUBLIC KEY', verifier.bytes));
 }
 
 function hashToJson(digest: EntryDigest): unknown {
