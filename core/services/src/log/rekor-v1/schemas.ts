@@ -1,4 +1,5 @@
 import type { Answer, Operation } from '../http/openapi.ts';
+import { indexedClaims } from '../search/search-keys.ts';
 import { builtInEntryTypes } from '../types/index.ts';
 
 const hex64 = { type: 'string', pattern: '^[0-9a-f]{64}$' } as const;
@@ -115,6 +116,8 @@ const list = {
       {
         email: { type: 'string' },
         subject: { type: 'string' },
+        issuer: { type: 'string' },
+        claims: object(Object.fromEntries(indexedClaims.map((name) => [name, { type: 'string' }])), []),
         hash: {
           type: 'string',
           description: 'SHA-1, SHA-256, SHA-384 or SHA-512, with its name before a colon or without',

@@ -1,19 +1,20 @@
 import { fromBase64, fromHex, parseJson, SignetError } from '@signet/primitives/formats';
 import type { SearchQuery } from '../search/entry-index.ts';
-import type { SearchTerm } from '../search/search-keys.ts';
+import { indexedClaims, type SearchTerm } from '../search/search-keys.ts';
 import type { EntryTypes } from '../types/index.ts';
 import { validationError } from './errors.ts';
 
 const digestPattern =
   /^(?:sha512:)?[0-9a-fA-F]{128}$|^(?:sha384:)?[0-9a-fA-F]{96}$|^(?:sha256:)?[0-9a-fA-F]{64}$|^(?:sha1:)?[0-9a-fA-F]{40}$/;
 const algorithms: Readonly<Record<number, string>> = { 40: 'sha1', 64: 'sha256', 96: 'sha384', 128: 'sha512' };
-const known = ['email', 'subject', 'hash', 'publicKey', 'operator', 'purl', 'from', 'limit'];
+const textFields = ['email', 'subject', 'issuer', 'purl'] as const;
+const known = [...textFields, 'hash', 'publicKey', 'claims', 'operator', 'from', 'limit'];
 const maximumLimit = 10_000;
 const maximumText = 16_384;
 
 /**
- * Reads `POST /api/v1/index/retrieve`, and beyond upstream `purl`, and `from` and `limit`: there an answer has
- * everything at once.
+ * Reads `POST /api/v1/index/retrieve`, and beyond upstream `issuer`, `purl`, `claims` by Fulcio's names, and `from` and
+ * `limit`: there an answer has everything at once.
  *
  * @throws ERR_LOG_REQUEST, ERR_JSON, ERR_LOG_SIGNATURE for a key that is none
  */
@@ -27,17 +28,18 @@ export function readSearchQuery(body: Uint8Array, types: EntryTypes): SearchQuer
       throw validationError(616, `${JSON.stringify(key.slice(0, 80))} in body is a forbidden property`);
   }
   const terms: SearchTerm[] = [];
-  for (const kind of ['email', 'subject', 'purl'] as const) {
+  for (const kind of textFields) {
     const text = optionalText(query[kind], kind);
     if (text !== undefined) terms.push({ kind, text });
   }
   const digest = optionalText(query.hash, 'hash');
   if (digest !== undefined) terms.push(digestTerm(digest));
   if (query.publicKey !== undefined && query.publicKey !== null) terms.push(...publicKeyTerms(query.publicKey, types));
+  if (query.claims !== undefined && query.claims !== null) terms.push(...claimTerms(query.claims));
   if (terms.length === 0) {
     throw new SignetError(
       'ERR_LOG_REQUEST',
-      'the query looks for nothing; give email, subject, hash, purl or publicKey',
+      'the query looks for nothing; give hash, publicKey, email, subject, issuer, purl or claims',
     );
   }
   return {
@@ -61,6 +63,20 @@ function publicKeyTerms(value: unknown, types: EntryTypes): SearchTerm[] {
   const { searchTerms } = types.publicKey(format, fromBase64(content, 'publicKey.content'));
   // By the key itself, whatever names are in a certificate around it.
   return searchTerms.filter(({ kind }) => kind === 'publicKey');
+}
+
+function claimTerms(value: unknown): SearchTerm[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw validationError(601, 'claims in body must be an object');
+  return Object.entries(value).flatMap(([key, given]) => {
+    const name = indexedClaims.find((indexed) => indexed === key);
+    if (name === undefined) {
+      const shown = JSON.stringify(key.slice(0, 80));
+      throw validationError(616, `claims.${shown} in body is not indexed; indexed are ${indexedClaims.join(', ')}`);
+    }
+    const text = optionalText(given, `claims.${name}`);
+    return text === undefined ? [] : [{ kind: 'claim', name, text } as const];
+  });
 }
 
 function operatorOf(value: unknown): 'and' | 'or' {

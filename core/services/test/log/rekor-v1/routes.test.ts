@@ -5,9 +5,12 @@ import { join } from 'node:path';
 import { digest, importPublicKey, verifySignature } from '@signet/primitives/crypto';
 import {
   canonicalize,
+  der,
   fromBase64,
   fromHex,
+  fulcioExtensions,
   hashLeaf,
+  oids,
   parseCheckpoint,
   parsePem,
   parseSignedNote,
@@ -17,11 +20,11 @@ import {
   verifyConsistency,
   verifyInclusion,
 } from '@signet/primitives/formats';
-import { generateSigner, type Signer } from '@signet/primitives/keys';
+import { generateSigner, type Signer, signerFromPrivateKey } from '@signet/primitives/keys';
 import { checkLog, LogShards, RekorV1Tree, reindexLog, rekorV1Routes } from '@signet/services/log';
 import Fastify, { type FastifyInstance, type LightMyRequestResponse } from 'fastify';
 import type { RekorV1Options } from '../../../src/log/rekor-v1/index.ts';
-import { extension, makeCertificate } from '../test-certificates.ts';
+import { codeSigning, extension, makeAuthority, makeCertificate } from '../test-certificates.ts';
 import { base64, dsse, envelope, hashedRekord, makeKey, type Proposal } from './proposals.ts';
 
 const host = 'log.example';
@@ -346,6 +349,35 @@ describe("Rekor's v1 API", () => {
     );
   });
 
+  it('finds hashes and envelopes by what their certificate says', async () => {
+    await open();
+    const authority = await makeAuthority();
+    const ids: (string | undefined)[] = [];
+    for (const repository of ['17', '18']) {
+      const identity = makeKey();
+      const subject = extension(
+        oids.subjectAlternativeName,
+        der.sequence(der.tlv(0x86, utf8(`https://ci.example/${repository}`))),
+      );
+      const claims = fulcioExtensions({ issuer: 'https://issuer.example', sourceRepositoryIdentifier: repository });
+      const certificate = await authority.issue(
+        [codeSigning, subject, ...claims],
+        signerFromPrivateKey(identity.privateKey),
+      );
+      const certified = { ...identity, pem: toPem('CERTIFICATE', certificate) };
+      const text = envelope('{"_type":"https://in-toto.io/Statement/v1"}', [certified]);
+      for (const proposal of [hashedRekord(repository, certified), dsse(text, [certified])])
+        ids.push(Object.keys((await create(proposal)).json())[0]);
+    }
+    const search = async (query: object): Promise<unknown> => (await post('/api/v1/index/retrieve', query)).json();
+    assert.deepEqual(await search({ issuer: 'https://issuer.example' }), ids);
+    assert.deepEqual(await search({ subject: 'https://ci.example/17' }), ids.slice(0, 2));
+    assert.deepEqual(await search({ claims: { sourceRepositoryIdentifier: '18' } }), ids.slice(2));
+    const both = { issuer: 'https://issuer.example', claims: { sourceRepositoryIdentifier: '18' }, operator: 'and' };
+    assert.deepEqual(await search(both), ids.slice(2));
+    assert.deepEqual(await search({ claims: { sourceRepositoryIdentifier: '1' } }), []);
+  });
+
   it('finds what a statement is about by its digests and package URLs, also when the index is built again', async () => {
     await open();
     const digests = { sha512: 'AB'.repeat(64), sha256: 'cd'.repeat(32), gitCommit: 'ef'.repeat(20) };
@@ -393,6 +425,10 @@ describe("Rekor's v1 API", () => {
     // There was a URL for the server to fetch once (GHSA of 2024).
     assert.deepEqual(await status({ publicKey: { format: 'x509', url: 'http://127.0.0.1/' } }), [422, 602]);
     assert.deepEqual(await status({ something: 1 }), [422, 616]);
+    assert.deepEqual(await status({ claims: { runInvocationUri: 'x' } }), [422, 616]);
+    assert.deepEqual(await status({ claims: ['x'] }), [422, 601]);
+    assert.deepEqual(await status({ claims: { sourceRepositoryUri: 1 } }), [422, 601]);
+    assert.equal((await status({ claims: {} }))[0], 400);
     assert.deepEqual(await status([]), [422, 601]);
     assert.deepEqual(await status('nonsense'), [400, 400]);
   });
