@@ -66,7 +66,9 @@ export async function embedVerdaccio(
   return {
     handler: withPublicUrl(publicUrl, application),
     plugin,
-    prefixes: ['attestations:batch', 'bundles', 'policy'].map((path) => `${servicesPrefix}/v1/${path}`),
+    prefixes: ['attestations:batch', 'bundles', 'policy', 'panel', 'panel.js'].map(
+      (path) => `${servicesPrefix}/v1/${path}`,
+    ),
   };
 }
 

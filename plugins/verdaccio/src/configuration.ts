@@ -22,6 +22,8 @@ export interface PluginConfiguration {
   readonly tarballs: Enforcement;
   /** How the registry signs what it serves; absent when it does not. */
   readonly signatures?: SignatureConfiguration;
+  /** Whether Verdaccio's web page shows the evidence. */
+  readonly panel: boolean;
   /** Where the registry's own statements are timestamped and logged. */
   readonly witnesses?: WitnessConfiguration;
   /** Whether the registry says of every version that it took it. */
@@ -54,6 +56,7 @@ const known = [
   'signatures',
   'witnesses',
   'attestPublish',
+  'panel',
   'trustedPublishing',
   'publicUrl',
   'advertise',
@@ -104,6 +107,7 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
     advertise,
     attestPublish,
     trustedPublishing,
+    panel: choice(section.panel, 'signet.panel', [true, false], true),
     ...(witnesses === undefined ? {} : { witnesses }),
     publish: choice(section.publish, 'signet.publish', enforcements, 'enforce'),
     tarballs: choice(section.tarballs, 'signet.tarballs', enforcements, 'enforce'),

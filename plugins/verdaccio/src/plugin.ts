@@ -12,6 +12,7 @@ import { isBundleOf } from './evidence-names.ts';
 import { EvidenceReader } from './evidence-reader.ts';
 import { keyEndpoint, visibilityEndpoint } from './key-endpoint.ts';
 import { NameLock } from './name-lock.ts';
+import { PanelEndpoint, panelElement } from './panel-endpoint.ts';
 import { PendingBundles } from './pending-bundles.ts';
 import { policyEndpoint } from './policy-endpoint.ts';
 import { PublishGate } from './publish-gate.ts';
@@ -34,6 +35,7 @@ export interface PluginOptions {
     readonly middlewares?: Readonly<Record<string, unknown>>;
     /** Verdaccio's own, shared by every process over one storage. */
     readonly secret?: string;
+    web?: { enable?: boolean; scriptsBodyAfter?: string[] };
   };
   readonly logger: Logger;
 }
@@ -114,6 +116,8 @@ export default class SignetPlugin {
     app.use(new BatchEndpoint({ names, auth, reader }).handle);
     app.use(new BundleEndpoint({ ...shared, onAttached: forget }).handle);
     app.use(visibilityEndpoint(auth));
+    if (configuration.panel) app.use(new PanelEndpoint({ ...shared, names }).handle);
+    if (configuration.panel) addToPage(config);
     if (signer !== undefined) app.use(keyEndpoint(() => signer.keys()));
     if (statements !== undefined) app.use(policyEndpoint(statements, logger));
     const stored = new StoredVersions({ ...shared, names, signer, onChanged: forget });
@@ -132,6 +136,12 @@ export default class SignetPlugin {
     };
     app.locals.signet = active;
   }
+}
+
+/** Verdaccio reads the list when it renders its page. */
+function addToPage(config: PluginOptions['config']): void {
+  config.web ??= {};
+  config.web.scriptsBodyAfter = [...(config.web.scriptsBodyAfter ?? []), panelElement];
 }
 
 function secretOf(secret: string | undefined): string {

@@ -79,14 +79,15 @@ export class PublishGate {
   async #publish(request: Request, response: Response): Promise<void> {
     const { auth, configuration, audit } = this.#parts;
     const name = declaredName(request.body);
-    await assertAllowed(auth, 'publish', request, name);
+    // First: nobody has the right to it, so that Verdaccio would speak of the user where the name is at fault.
     if (!configuration.names.has(name)) {
       throw new Refusal(
         403,
         'ERR_PUBLISH_FORBIDDEN',
-        `${name} cannot be published here: this registry owns ${configuration.names.patterns.join(', ') || 'no names'}`,
+        `this registry owns only ${configuration.names.patterns.join(', ') || 'no names'}, you tried ${name}`,
       );
     }
+    await assertAllowed(auth, 'publish', request, name);
     checkTarget(request, name);
     const document = parsePublishDocument(request.body, { bundle: configuration.limits.bundleBytes });
     const release = await this.#parts.lock.acquire(name);

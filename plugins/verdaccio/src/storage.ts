@@ -22,6 +22,8 @@ export interface RegistryClaims {
 
 /** A package as the local storage has it. */
 export interface StoredPackage {
+  /** What the tag `latest` points to. */
+  readonly latest: string | undefined;
   readonly versions: ReadonlyMap<string, StoredVersion>;
   /** Files that Verdaccio knows of and removes with the package: tarballs and bundles. */
   readonly files: readonly string[];

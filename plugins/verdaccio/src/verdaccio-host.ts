@@ -65,6 +65,7 @@ export type LocalDist = Record<string, unknown>;
 /** A local package document, as on disk. Only what is read here. */
 export interface LocalManifest {
   readonly versions: Record<string, { dist?: LocalDist } | undefined>;
+  readonly 'dist-tags'?: Readonly<Record<string, string | undefined>>;
   readonly _attachments: Record<string, object | undefined>;
 }
 

@@ -32,7 +32,8 @@ export class Verdaccio6Storage implements EvidenceStorage {
     const versions = new Map(
       Object.entries(manifest.versions).map(([version, value]) => [version, describeDist(value?.dist ?? {})]),
     );
-    return { versions, files: Object.keys(manifest._attachments) };
+    const latest = manifest['dist-tags']?.latest;
+    return { latest, versions, files: Object.keys(manifest._attachments) };
   }
 
   listPackages(): Promise<readonly string[]> {
