@@ -188,17 +188,25 @@ export class CertificateLog {
 
   async #add({ entry, precertificate, issuers }: AcceptedChain): Promise<SignedCertificateTimestamp> {
     const chainFingerprints = issuers.map((issuer) => this.#issuers.add(issuer));
-    const { index } = await this.#engine.append({
+    let built: { readonly leafIndex: number; readonly timestamp: number } | undefined;
+    const { index, duplicate } = await this.#engine.append({
       key: certificateKey(entry),
-      build: (leafIndex, timestamp) =>
-        encodeTileLeaf({
+      build: (leafIndex, timestamp) => {
+        built = { leafIndex, timestamp };
+        return encodeTileLeaf({
           timestamp,
           entry,
           extensions: leafIndexExtension(leafIndex),
           ...(precertificate === undefined ? {} : { precertificate }),
           chainFingerprints,
-        }),
+        });
+      },
     });
+    if (!duplicate && built?.leafIndex === index) {
+      const { timestamp } = built;
+      return this.#promise(entry, { timestamp: new Date(timestamp), extensions: leafIndexExtension(index) });
+    }
+    // It was there before: the same promise again, as the log has it.
     const record = await this.#engine.readRecord(index);
     if (record === undefined) throw new SignetError('ERR_LOG_RANGE', `the log has no entry ${index}`);
     return this.#promise(entry, readPromise(record));
