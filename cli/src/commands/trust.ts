@@ -6,6 +6,7 @@ import type { Command } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { add, init } from './trust/add.ts';
 import { type NamedRoot, openStore, policyOption, readRoots } from './trust/roots.ts';
+import { accept } from './trust-accept.ts';
 
 const soon = 30 * 86_400_000;
 
@@ -117,12 +118,12 @@ const importCommand: Command = {
   },
 };
 
-const subcommands = { init, add, list, refresh, export: exportCommand, import: importCommand };
+const subcommands = { init, add, accept, list, refresh, export: exportCommand, import: importCommand };
 
 export const command: Command = {
   name: 'trust',
   summary: 'whom to trust for which names: pin, list, refresh, carry over an air gap',
-  usage: 'trust init | add | list | refresh | export | import',
+  usage: 'trust init | add | accept | list | refresh | export | import',
   examples: [init, list, refresh].flatMap(({ examples }) => examples.slice(0, 1)),
   options: {},
   subcommands,

@@ -1,3 +1,4 @@
+export { evaluateExpressions, expressionsFor } from './cel.ts';
 export * from './evidence.ts';
 export * from './evidence-batch.ts';
 export * from './judge-package.ts';

@@ -17,6 +17,7 @@ import {
   registrySignatureType,
 } from '../policy/index.ts';
 import type { VerificationResult } from '../verify/index.ts';
+import { evaluateExpressions, expressionsFor } from './cel.ts';
 import { type EvidenceRequest, fetchAttestations } from './evidence.ts';
 import { batchKey } from './evidence-batch.ts';
 import type { EvidenceFile } from './evidence-file.ts';
@@ -82,7 +83,10 @@ export async function judgePackage(options: JudgeOptions, candidate: PackageToJu
     return { ...subject, locations, decision, attestations: facts.attestations };
   };
   const kept = options.evidence?.bundlesFor(name, version, integrity) ?? [];
-  const atHand = trust === undefined ? nothing : examineBundles(kept, { ...subject, trust, ...vouchers });
+  const expressions = expressionsFor(policy, name, version);
+  const expressed = (examined: ExaminedDocument) => express(expressions, examined, subject);
+  const atHand =
+    trust === undefined ? nothing : await expressed(examineBundles(kept, { ...subject, trust, ...vouchers }));
   if (kept.length > 0) {
     const judged = conclude(atHand);
     if (judged.decision.violations.length === 0 || atHand.invalid.length > 0) return judged;
@@ -99,7 +103,7 @@ export async function judgePackage(options: JudgeOptions, candidate: PackageToJu
   if (document === undefined) return await withRelease(options, candidate, atHand, conclude);
   const { verifiedAhead } = options;
   const ahead = verifiedAhead === undefined ? {} : { verifiedAhead };
-  const examined = examine(document, { ...subject, trust, ...vouchers, ...ahead });
+  const examined = await expressed(examine(document, { ...subject, trust, ...vouchers, ...ahead }));
   const known = {
     attestations: [...atHand.attestations, ...examined.attestations],
     invalid: await traceRoots(options, candidate, document, examined.invalid, trust.name),
@@ -156,6 +160,20 @@ async function withRelease(
   return release === undefined ? judged : conclude(known, release);
 }
 
+/** Adds what expressions of the policy say of each attestation. */
+async function express(
+  expressions: readonly string[],
+  examined: ExaminedDocument,
+  subject: { readonly name: string; readonly version: string },
+): Promise<ExaminedDocument> {
+  if (expressions.length === 0) return examined;
+  const attestations: VerifiedAttestation[] = [];
+  for (const attestation of examined.attestations) {
+    attestations.push({ ...attestation, cel: await evaluateExpressions(expressions, attestation, subject) });
+  }
+  return { ...examined, attestations };
+}
+
 /** What a batch has brought, else the registry's answer to a question of its own. */
 async function askFor({ answers, registryFor, request }: JudgeOptions, candidate: PackageToJudge): Promise<unknown> {
   const known = answers?.get(batchKey(candidate));
@@ -164,8 +182,16 @@ async function askFor({ answers, registryFor, request }: JudgeOptions, candidate
   return await fetchAttestations(name, version, await registryFor(name), request);
 }
 
-function proven({ predicateType, predicate, verified, bundle, publisher }: VerifiedAttestation): ProvenAttestation {
-  return { predicateType, predicate, verified: provenBundle(verified, publisher), bundle };
+function proven({
+  predicateType,
+  predicate,
+  verified,
+  bundle,
+  publisher,
+  cel,
+}: VerifiedAttestation): ProvenAttestation {
+  const expressed = cel === undefined ? {} : { cel };
+  return { predicateType, predicate, verified: provenBundle(verified, publisher), bundle, ...expressed };
 }
 
 const nothing: ExaminedDocument = { attestations: [], invalid: [], unjudged: 0 };

@@ -162,6 +162,7 @@ interface StoredVerdict {
 }
 
 interface StoredAttestation {
+  readonly cel?: Readonly<Record<string, boolean | string>>;
   readonly predicateType: string;
   readonly signer: SignerFacts;
   readonly timestamps: readonly { readonly source: 'tsa' | 'log'; readonly time: number; readonly authority: string }[];
@@ -170,10 +171,11 @@ interface StoredAttestation {
   readonly checks: readonly string[];
 }
 
-function store({ predicateType, verified }: ProvenAttestation): StoredAttestation {
+function store({ predicateType, verified, cel }: ProvenAttestation): StoredAttestation {
   const { signer, timestamps, logEntries, trustRoot, checks } = verified;
   return {
     predicateType,
+    ...(cel === undefined ? {} : { cel }),
     signer,
     timestamps: timestamps.map((timestamp) => ({ ...timestamp, time: timestamp.time.getTime() })),
     logEntries: logEntries.map((entry) => ({ ...entry, index: String(entry.index) })),
@@ -189,10 +191,12 @@ function revive({
   logEntries,
   trustRoot,
   checks,
+  cel,
 }: StoredAttestation): ProvenAttestation {
   return {
     predicateType,
     predicate: {},
+    ...(cel === undefined ? {} : { cel }),
     verified: {
       signer,
       timestamps: timestamps.map((timestamp) => ({ ...timestamp, time: new Date(timestamp.time) })),

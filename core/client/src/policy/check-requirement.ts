@@ -89,6 +89,7 @@ function checkProvenance(policy: Policy, requirement: ProvenanceRequirement, fac
           next: 'ask the publisher to release from the tag; until then stay with an earlier version',
         });
       }
+      problems.push(...checkExpression(requirement.cel, attestation));
       return problems;
     }),
   );
@@ -153,10 +154,9 @@ function checkAttestation(
   }
   return best(
     candidates.map((attestation) => {
-      const problems = wrongPublisher(policy, requirement.by, attestation).map((problem) => ({
-        ...problem,
-        code: 'TP131' as const,
-      }));
+      const problems = wrongPublisher(policy, requirement.by, attestation).map(
+        (problem): Problem => ({ ...problem, code: 'TP131' }),
+      );
       const time = signedBy(attestation.verified);
       const age = time === undefined ? Number.POSITIVE_INFINITY : now.getTime() - time.getTime();
       if (requirement.maxAge !== undefined && age > requirement.maxAge) {
@@ -169,9 +169,27 @@ function checkAttestation(
           next: `ask ${requirement.by.join(' or ')} for a newer one`,
         });
       }
+      problems.push(...checkExpression(requirement.cel, attestation));
       return problems;
     }),
   );
+}
+
+/** What is evaluated beforehand, because it takes a thread and a time limit; what was not evaluated is not true. */
+function checkExpression(expression: string | undefined, { cel, verified }: AttestationFacts): Problem[] {
+  if (expression === undefined) return [];
+  const result = cel !== undefined && Object.hasOwn(cel, expression) ? cel[expression] : 'it was not evaluated';
+  if (result === true) return [];
+  return [
+    {
+      code: 'TP132',
+      message: result === false ? 'the expression is false' : 'the expression cannot be evaluated',
+      expected: expression,
+      found: String(result),
+      evidence: describeBundle(verified),
+      next: 'look at the predicate with signet inspect; ask the publisher for a better one, or correct the expression',
+    },
+  ];
 }
 
 /** Why the signer is none of the publishers; nothing when it is one, or anybody may be. */

@@ -28,6 +28,8 @@ export interface BundleFacts {
 export interface AttestationFacts {
   readonly predicateType: string;
   readonly predicate: Readonly<Record<string, unknown>>;
+  /** What CEL expressions of the policy say of it: true, false, or why it cannot be said. */
+  readonly cel?: Readonly<Record<string, boolean | string>>;
   readonly verified: BundleFacts;
 }
 

@@ -1,5 +1,5 @@
 import { parsePatterns } from './parse-patterns.ts';
-import type { Mode, Requirement, Rule } from './policy.ts';
+import type { Mode, ProvenanceRequirement, Requirement, Rule } from './policy.ts';
 import { closest, type PolicyReader, type Section } from './policy-reader.ts';
 import type { Publisher } from './publisher.ts';
 
@@ -48,14 +48,19 @@ function parseRequirement(reader: PolicyReader, value: unknown, place: Place, pu
   if (value === 'registrySignature') {
     return { kind: 'registrySignature' };
   }
-  const section = reader.section(value, place, ['provenance', 'signature', 'attestation'], ['cel', 'rego']);
-  const [kind, second] = Object.keys(section);
+  const section = reader.section(value, place, ['provenance', 'signature', 'attestation', 'cel'], ['rego']);
+  const [kind, second] = Object.keys(section).filter((key) => key !== 'cel');
   if (kind === undefined || second !== undefined) {
     throw reader.error(place, 'needs exactly one of provenance, signature and attestation');
   }
   const content = reader.optional(section, kind);
   const at = [...place, kind];
-  if (kind === 'provenance') return parseProvenance(reader, content, at, publishers);
+  const expression = reader.optional(section, 'cel');
+  const cel = expression === undefined ? {} : { cel: reader.string(expression, [...place, 'cel']) };
+  if (kind === 'provenance') return { ...parseProvenance(reader, content, at, publishers), ...cel };
+  if (kind === 'signature' && expression !== undefined) {
+    throw reader.error([...place, 'cel'], 'an expression is about provenance or an attestation, whose type is known');
+  }
   if (kind === 'signature') {
     const fields = reader.section(content, at, ['by', 'threshold']);
     const threshold = reader.optional(fields, 'threshold');
@@ -69,13 +74,19 @@ function parseRequirement(reader: PolicyReader, value: unknown, place: Place, pu
   const maxAge = reader.optional(fields, 'maxAge');
   return {
     kind: 'attestation',
+    ...cel,
     predicateType: reader.string(reader.optional(fields, 'predicateType'), [...at, 'predicateType']),
     by: parseBy(reader, fields, at, publishers),
     ...(maxAge === undefined ? {} : { maxAge: reader.duration(maxAge, [...at, 'maxAge']) }),
   };
 }
 
-function parseProvenance(reader: PolicyReader, value: unknown, place: Place, publishers: Publishers): Requirement {
+function parseProvenance(
+  reader: PolicyReader,
+  value: unknown,
+  place: Place,
+  publishers: Publishers,
+): ProvenanceRequirement {
   const fields = reader.section(value, place, ['by', 'repository', 'tagMatchesVersion']);
   const repository = reader.optional(fields, 'repository');
   const tag = reader.optional(fields, 'tagMatchesVersion');

@@ -74,6 +74,8 @@ export interface RegistrySignatureRequirement {
 /** SLSA provenance, v1 or v0.2, that agrees with its certificate. */
 export interface ProvenanceRequirement {
   readonly kind: 'provenance';
+  /** A CEL expression over `attestation`, `name` and `version` that must be true. */
+  readonly cel?: string;
   /** Names of publishers, any one of whom is enough. */
   readonly by?: readonly string[];
   /** `https://host/owner/repository` of the source. */
@@ -93,6 +95,8 @@ export interface SignatureRequirement {
 /** A statement of one type. */
 export interface AttestationRequirement {
   readonly kind: 'attestation';
+  /** A CEL expression over `attestation`, `name` and `version` that must be true. */
+  readonly cel?: string;
   readonly predicateType: string;
   readonly by: readonly string[];
   /** Milliseconds since it was signed, at most. */

@@ -24,6 +24,7 @@ export const violationCodes = {
   TP123: 'too few witnesses have cosigned the log’s checkpoint',
   TP130: 'an attestation is missing',
   TP131: 'an attestation was found but does not satisfy',
+  TP132: 'an expression over an attestation is not true',
   TP140: 'the release is younger than the policy wants it to be',
   TP150: 'the signer, the log entry or the bytes are distrusted',
   TP201: 'the package is less well proven than before',

@@ -29,7 +29,7 @@ publishers:
 defaults: { minimumReleaseAge: 7d, tofu: { pin: [issuer], onChange: warn }, downgrade: warn, enforceSince: 2026-01-01 }
 rules:
   - { id: h, match: x, mode: warn, minimumReleaseAge: 1h, require: [ { provenance: { by: d, repository: https://r.example, tagMatchesVersion: true } } ] }
-  - { id: i, match: [y], require: [ registrySignature, { signature: { by: [d, e], threshold: 2 } }, { attestation: { predicateType: t, by: d, maxAge: 4w } } ] }
+  - { id: i, match: [y], require: [ registrySignature, { signature: { by: [d, e], threshold: 2 } }, { attestation: { predicateType: t, by: d, maxAge: 4w }, cel: 'true' } ] }
 distrust:
   - { identity: { issuer: i, subject: s }, from: 2026-01-01, to: 2026-01-02T00:00:00Z, reason: r }
   - { integrity: '${integrity}', reason: r }
