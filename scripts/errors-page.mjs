@@ -21,6 +21,7 @@ const exitCodeMeanings = {
   registryRefused: 'The registry refused what was published.',
   unfinished: 'A publish is unfinished and can be resumed.',
   logInconsistent: 'A transparency log contradicts what it showed before.',
+  cancelled: 'Ended by Ctrl-C or SIGTERM before it was done.',
 };
 
 /** The codes under the comment lines of their source, which are the headings. */

@@ -13,6 +13,7 @@ export const exitCodes = {
   registryRefused: 15,
   unfinished: 16,
   logInconsistent: 20,
+  cancelled: 130,
 } as const;
 
 /**
@@ -163,6 +164,8 @@ const byErrorCode: Readonly<Record<ErrorCode, number>> = {
   ERR_EVIDENCE_REFUSED: exitCodes.registryRefused,
   // To be taken up again.
   ERR_PUBLISH_UNFINISHED: exitCodes.unfinished,
+  // By the person at the keyboard.
+  ERR_CANCELLED: exitCodes.cancelled,
   // A log that contradicts itself.
   ERR_CONSISTENCY_PROOF: exitCodes.logInconsistent,
   ERR_LOG_CORRUPT: exitCodes.logInconsistent,

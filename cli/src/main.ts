@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { SignetError } from '@signet/primitives/basics';
 import { run } from './run.ts';
 
 const interruption = new AbortController();
@@ -16,7 +17,7 @@ function watchInterruption(): AbortSignal {
     // are the only ones left listening, and with that the clean stop.
     process.on(name, function listener() {
       if (!interruption.signal.aborted) {
-        interruption.abort(new Error(`interrupted by ${name}`));
+        interruption.abort(new SignetError('ERR_CANCELLED', 'cancelled'));
         return;
       }
       process.off(name, listener);

@@ -28,9 +28,16 @@ export interface Surroundings {
  */
 export async function run(words: readonly string[], surroundings: Surroundings): Promise<number> {
   const progress = new Progress(surroundings.stderr, { silent: asks(words, '--quiet', '-q') });
+  let signal: AbortSignal | undefined;
+  const interruption = () => {
+    signal = surroundings.interruption();
+    return signal;
+  };
   try {
-    return await dispatch(words, surroundings, progress);
-  } catch (thrown) {
+    return await dispatch(words, { ...surroundings, interruption }, progress);
+  } catch (error) {
+    // What is cut off by the signal says so in its own words: an AbortError of Node's, a request that broke.
+    const thrown = signal?.aborted && !isOurs(error) ? signal.reason : error;
     const failure = describeFailure(thrown, { debug: Boolean(surroundings.env.SIGNET_DEBUG) });
     if (asks(words, '--json')) surroundings.stdout.write(`${JSON.stringify(failure.document)}\n`);
     surroundings.stderr.write(`${failure.text}\n`);
@@ -90,6 +97,10 @@ async function dispatch(words: readonly string[], surroundings: Surroundings, pr
     progress: (step) => progress.step(step),
   };
   return await command.run(context, values, positionals);
+}
+
+function isOurs(error: unknown): boolean {
+  return error instanceof Error && error.name === 'SignetError';
 }
 
 /** @throws ERR_USAGE for an unknown verb, ERR_NOT_INSTALLED when this installation lacks the verb's file */

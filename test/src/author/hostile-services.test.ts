@@ -217,7 +217,7 @@ describe('signing with services that do not do what they should', () => {
       status: 409,
       body: Buffer.from('{"code":6,"message":"an equivalent entry exists"}'),
     }));
-    await assert.rejects(sign(), { code: 'ERR_LOG_REFUSED', message: /an equivalent entry exists/ });
+    await assert.rejects(sign(), { code: 'ERR_HTTP_STATUS', message: /an equivalent entry exists/ });
   });
 
   it('tries again after failures that pass, and says so when they do not', async () => {

@@ -162,12 +162,45 @@ describe('publishing a package', () => {
     it('there are no credentials, or wrong ones', async () => {
       const folder = await scene.package(fresh());
       await writeFile(join(folder, '.npmrc'), `registry=${scene.registry}\n`);
-      await assert.rejects(publish(folder), { code: 'ERR_REGISTRY_CREDENTIALS', message: /npm login/ });
+      await assert.rejects(publish(folder), {
+        code: 'ERR_REGISTRY_CREDENTIALS',
+        message: /no credentials are configured for .*npm login/,
+      });
       const { host } = new URL(scene.registry);
       await writeFile(join(folder, '.npmrc'), `registry=${scene.registry}\n//${host}/:_authToken=not-a-token-123\n`);
       await assert.rejects(publish(folder), (error: Error & { code?: string }) => {
+        assert.match(error.message, /credentials are configured for .* and not accepted/);
         return error.code === 'ERR_REGISTRY_CREDENTIALS' && !error.message.includes('not-a-token-123');
       });
+    });
+
+    it('the name is not one that the registry owns', async () => {
+      const folder = await scene.package({ name: '@notowned/e', version: '1.0.0' });
+      const refusal = {
+        code: 'ERR_PUBLISH_FORBIDDEN',
+        message: /owns only @example\/\*, you tried @notowned\/e; nothing was signed/,
+      };
+      const findToken = () => assert.fail('no token may be asked for');
+      await assert.rejects(publish(folder, { findToken }), refusal);
+      await assert.rejects(publish(folder, { findToken, services: scene.services }), refusal);
+      await assert.rejects(
+        rehearsePublish({ source: folder, cwd: folder, env: scene.env, trust: scene.trust }),
+        refusal,
+      );
+    });
+
+    it('it is interrupted while a person is asked to log in', async () => {
+      const folder = await scene.package(fresh());
+      const stop = new AbortController();
+      const findToken = async () => {
+        stop.abort(new Error('SIGINT'));
+        throw stop.signal.reason;
+      };
+      await assert.rejects(publish(folder, { findToken, signal: stop.signal }), {
+        code: 'ERR_CANCELLED',
+        message: 'cancelled; nothing was signed',
+      });
+      assert.ok(!(await readdir(folder)).includes('.signet'));
     });
 
     it('the package is private, has no version, or is none', async () => {
@@ -216,8 +249,8 @@ describe('publishing a package', () => {
       await assert.rejects(
         publish(folder, { registry: proxy.origin, env: { ...scene.env, ...tokenFor(await scene.npmrc()) } }),
         {
-          code: 'ERR_SERVICES',
-          message: /--signing-config/,
+          code: 'ERR_CONFIGURATION',
+          message: /npm config set @example:registry URL.*--signing-config/,
         },
       );
     });
@@ -275,8 +308,12 @@ describe('publishing a package', () => {
     const folder = await scene.package(fresh());
     const token = await scene.token('mallory@example.com');
     await assert.rejects(publish(folder, { token }), (error: Error & { code?: string }) => {
+      assert.doesNotMatch(error.message, /--resume/);
       return error.code === 'ERR_REGISTRY_REFUSED' && /mallory@example\.com|TP\d+/.test(error.message);
     });
+    // A refusal that a repetition would not change leaves nothing in the way of the next publish.
+    assert.ok(!(await readdir(folder)).includes('.signet'));
+    assert.equal((await publish(folder)).identity.subject, alice);
   });
 
   it('counts a version that arrived although its answer was lost', async () => {

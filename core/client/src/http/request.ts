@@ -160,7 +160,8 @@ function checkUrl(url: URL | string, service: string): URL {
   return target;
 }
 
-function isTransient(status: number): boolean {
+/** Whether the same request may be answered otherwise a little later (RFC 9110 §15.5.9, RFC 6585 §4). */
+export function isTransient(status: number): boolean {
   return status === 408 || status === 429 || status >= 500;
 }
 

@@ -13,6 +13,14 @@ declare module '@npmcli/config/lib/definitions/index.js' {
   export default npm;
 }
 
+declare module 'npm-registry-fetch/lib/auth.js' {
+  /** The credentials that npm's configuration has for a registry. */
+  export default function getAuth(
+    url: string,
+    options: Readonly<Record<string, unknown>>,
+  ): { readonly token?: string | null; readonly auth?: string | null; readonly isBasicAuth: boolean };
+}
+
 declare module 'libnpmpack' {
   /** Packs a folder (`spec`) with its lifecycle scripts prepack, prepare and postpack. */
   export default function pack(spec: string, options: Readonly<Record<string, unknown>>): Promise<Buffer>;

@@ -1,5 +1,5 @@
-import { describeValue, SignetError } from '@signet/primitives/formats';
-import { isObject, type RetryPolicy, textMember } from '../http/index.ts';
+import { describeValue, inert, SignetError } from '@signet/primitives/formats';
+import { HttpStatusError, isObject, textMember } from '../http/index.ts';
 import { assertNamedByTrust, describeInstance, type InstanceDescription, type SigningServices } from '../sign/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
 import type { NpmConfiguration } from './npm-configuration.ts';
@@ -30,9 +30,8 @@ export interface PreparedPublish {
 export async function preparePublish(
   options: Omit<PublishOptions, 'findToken'>,
   configuration: NpmConfiguration,
-  retry: RetryPolicy,
 ): Promise<PreparedPublish> {
-  const { onStep, source, registry, signal } = options;
+  const { onStep, source, registry } = options;
   onStep?.('pack');
   const packed = await packPackage(source, configuration);
   const publishConfig = isObject(packed.manifest.publishConfig) ? packed.manifest.publishConfig : {};
@@ -41,28 +40,63 @@ export async function preparePublish(
     registry,
     publishConfig: textMember(publishConfig, 'registry'),
   });
+  const instance = await describe(client.url, packed.name, options);
+  if (instance?.names !== undefined) assertOwned(packed.name, instance.names, client.url);
   const chosenTag = options.tag ?? textMember(publishConfig, 'tag');
   const configuredTag = configuration.options.defaultTag;
   const tag = chosenTag ?? (typeof configuredTag === 'string' ? configuredTag : 'latest');
   const isChosen = chosenTag !== undefined || configuration.tagIsChosen;
   const checked = await preflight(client, packed, { name: tag, isChosen });
   const trust = typeof options.trust === 'function' ? await options.trust(packed.name) : options.trust;
-  const found =
-    options.services === undefined
-      ? await servicesOf(client.url, trust, { signal, retry })
-      : { services: options.services, servicesFromRegistry: false, login: undefined };
+  const services = options.services ?? instance?.services;
+  if (services === undefined) throw new SignetError('ERR_SERVICES', `${client.url} names no signing services`);
+  const servicesFromRegistry = options.services === undefined;
+  if (servicesFromRegistry) assertNamedByTrust(services, trust);
+  const login = servicesFromRegistry ? instance?.login : undefined;
   const access = options.access ?? accessOf(textMember(publishConfig, 'access') ?? configuration.options.access);
-  return { packed, client, preflight: checked, tag, access, trust, ...found };
+  return { packed, client, preflight: checked, tag, access, trust, services, servicesFromRegistry, login };
 }
 
-async function servicesOf(
+/**
+ * Asks the registry what it says of itself. Whoever names the services needs no answer, and gets one as far as there is one:
+ * other registries than Signet's describe nothing.
+ */
+async function describe(
   registry: string,
-  trust: TrustMaterial,
-  http: { readonly signal: AbortSignal | undefined; readonly retry: RetryPolicy },
-): Promise<Pick<PreparedPublish, 'services' | 'servicesFromRegistry' | 'login'>> {
-  const { services, login } = await describeInstance(registry, http);
-  assertNamedByTrust(services, trust);
-  return { services, servicesFromRegistry: true, login };
+  name: string,
+  { services, signal }: Pick<PublishOptions, 'services' | 'signal'>,
+): Promise<InstanceDescription | undefined> {
+  try {
+    return await describeInstance(registry, { signal });
+  } catch (thrown) {
+    signal?.throwIfAborted();
+    if (services !== undefined && thrown instanceof SignetError) return undefined;
+    if (!(thrown instanceof SignetError) || !(thrown.cause instanceof HttpStatusError)) throw thrown;
+    // Most often the registry is not the one that was meant.
+    const scope = name.startsWith('@') ? `${name.slice(0, name.indexOf('/'))}:registry` : 'registry';
+    throw new SignetError(
+      'ERR_CONFIGURATION',
+      `npm's configuration sends ${name} to ${registry}, which has no signing services. If it belongs elsewhere, say so: npm config set ${scope} URL, or --registry URL. If it belongs there, name the services with --signing-config FILE`,
+      { cause: thrown.cause },
+    );
+  }
+}
+
+/**
+ * A name that the registry does not own is refused there, but only after its signature stands in the log.
+ *
+ * @throws ERR_PUBLISH_FORBIDDEN
+ */
+function assertOwned(name: string, patterns: readonly string[], registry: string): void {
+  const owned = patterns.some((pattern) =>
+    pattern.endsWith('/*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern,
+  );
+  if (owned) return;
+  throw new SignetError(
+    'ERR_PUBLISH_FORBIDDEN',
+    `this registry owns only ${inert(patterns.join(', ')) || 'no names'}, you tried ${name}; nothing was signed`,
+    { expected: `a name that ${registry} owns`, found: name },
+  );
 }
 
 function accessOf(value: unknown): 'public' | 'restricted' | undefined {

@@ -93,15 +93,26 @@ const resumable: ReadonlySet<ErrorCode> = new Set([
   'ERR_NETWORK_TIMEOUT',
   'ERR_HTTP_STATUS',
   'ERR_HTTP_REDIRECT',
-  'ERR_TSA_REFUSED',
-  'ERR_LOG_REFUSED',
   'ERR_REGISTRY_OTP',
   'ERR_REGISTRY_CREDENTIALS',
 ] as const);
 
+/** Refusals that stand however often the same job is sent: the identity, the name or the version must be another. */
+const final: ReadonlySet<ErrorCode> = new Set([
+  'ERR_TSA_REFUSED',
+  'ERR_LOG_REFUSED',
+  'ERR_REGISTRY_REFUSED',
+  'ERR_VERSION_EXISTS',
+] as const);
+
+/** Whether a publish that stopped so is over: there is nothing to resume, and the next one begins anew. */
+export function isFinal(thrown: unknown): boolean {
+  return thrown instanceof SignetError && final.has(thrown.code);
+}
+
 /**
- * How a publish ends that stops after something was signed: as unfinished where trying again can help, and else with its own
- * error. Either way the job is kept, and the sentence says how to go on.
+ * How a publish ends that stops after something was signed and is not over ({@link isFinal}): as unfinished where trying again
+ * is enough, and else with its own error. Either way the job is kept, and the sentence says how to go on.
  */
 export function unfinished(thrown: unknown, path: string, interrupted: boolean): unknown {
   const advice = `what is signed is kept in ${path}; signet publish --resume goes on from there`;

@@ -17,8 +17,8 @@ import { loadNpmConfiguration, type NpmConfiguration } from './npm-configuration
 import { runLifecycleScript } from './pack.ts';
 import { type PreparedPublish, preparePublish } from './prepare.ts';
 import { createProvenance } from './provenance.ts';
-import { type PublishJob, unfinished } from './publish-job.ts';
-import { defaultRetryFor, type PublishOptions } from './publish-options.ts';
+import { isFinal, type PublishJob, unfinished } from './publish-job.ts';
+import { defaultRetryFor, type PublishOptions, type PublishStep } from './publish-options.ts';
 import { describePublished, type PublishReport } from './publish-report.ts';
 import { RegistryClient } from './registry-client.ts';
 import { upload } from './upload.ts';
@@ -30,15 +30,18 @@ import { upload } from './upload.ts';
  * From the signature on, all that is needed to finish is kept in `.signet`; {@link resumePublish} takes it up again.
  *
  * @throws what {@link preparePublish} and signing throw; ERR_PUBLISH_UNFINISHED when it stopped half-way and can be resumed,
- * or when an earlier publish of this version did
+ * or when an earlier publish of this version did; ERR_CANCELLED when the signal ended it before anything was signed
  */
 export async function publishPackage(options: PublishOptions): Promise<PublishReport> {
   const retry = retryPolicy(options);
   const configuration = await loadNpmConfiguration({ cwd: options.cwd, env: options.env });
-  const prepared = await preparePublish(options, configuration, retry);
+  const stopped = (thrown: unknown): never => {
+    throw options.signal?.aborted ? cancelled() : thrown;
+  };
+  const prepared = await preparePublish(options, configuration).catch(stopped);
   const folder = new JobFolder(options.cwd);
   await refuseSecondJob(folder, prepared);
-  const job = await beginJob(options, prepared, retry);
+  const job = await beginJob(options, prepared, retry).catch(stopped);
   const { tarball } = prepared.packed;
   const path = await folder.keep(job, tarball);
   return await finish({ job, path }, { options, configuration, folder, tarball, retry, ...prepared });
@@ -67,6 +70,11 @@ export async function resumePublish(
   return await finish({ job, path: kept.path }, { options, configuration, folder, tarball, retry, client, trust });
 }
 
+/** What was made until now (at most a certificate for a key that is forgotten) is of no use to anybody. */
+function cancelled(): SignetError {
+  return new SignetError('ERR_CANCELLED', 'cancelled; nothing was signed');
+}
+
 /** Finishing needs these, whether the publish has just begun or is taken up again. */
 interface Finishing {
   readonly options: Pick<PublishOptions, 'cwd' | 'otp' | 'onStep' | 'signal'>;
@@ -80,7 +88,12 @@ interface Finishing {
 
 async function finish(kept: KeptJob, finishing: Finishing): Promise<PublishReport> {
   const { options, configuration, folder, tarball, client, trust, retry } = finishing;
-  const { onStep, otp, signal, cwd } = options;
+  const { otp, signal, cwd } = options;
+  let reached: PublishStep | undefined;
+  const onStep = (step: PublishStep) => {
+    reached = step;
+    options.onStep?.(step);
+  };
   let { job } = kept;
   let report: PublishReport;
   try {
@@ -107,6 +120,11 @@ async function finish(kept: KeptJob, finishing: Finishing): Promise<PublishRepor
     });
     report = describePublished(job, tarball.length, attestation);
   } catch (thrown) {
+    // While it is read back the package is there already, whatever the registry says then.
+    if (isFinal(thrown) && reached !== 'read back' && signal?.aborted !== true) {
+      await folder.remove(job.integrity);
+      throw thrown;
+    }
     throw unfinished(thrown, kept.path, signal?.aborted === true);
   }
   await folder.remove(job.integrity);
@@ -221,11 +239,6 @@ export type PublishRehearsal = Omit<PreparedPublish, 'client' | 'login' | 'trust
  */
 export async function rehearsePublish(options: Omit<PublishOptions, 'findToken'>): Promise<PublishRehearsal> {
   const configuration = await loadNpmConfiguration({ cwd: options.cwd, env: options.env });
-  const {
-    client: _client,
-    login: _login,
-    trust: _trust,
-    ...found
-  } = await preparePublish(options, configuration, retryPolicy(options));
+  const { client: _client, login: _login, trust: _trust, ...found } = await preparePublish(options, configuration);
   return { ...found, integrity: sha512Integrity(found.packed.tarball) };
 }

@@ -96,18 +96,26 @@ export class RegistryClient {
       answer = await this.#json('-/whoami', 'checking the credentials');
     } catch (thrown) {
       // Registries that have no such page, and tokens that may publish but not ask who they are.
+      if (thrown instanceof SignetError && thrown.code === 'ERR_REGISTRY_CREDENTIALS')
+        throw await this.#credentialsError();
       if (thrown instanceof Missing || (thrown instanceof SignetError && thrown.code === 'ERR_REGISTRY_REFUSED'))
         return undefined;
       throw thrown;
     }
     const user = textMember(answer, 'username');
-    if (user === undefined) {
-      throw new SignetError(
-        'ERR_REGISTRY_CREDENTIALS',
-        `no credentials are configured for ${this.url}; run: npm login --registry ${this.url}`,
-      );
-    }
+    // Verdaccio answers 200 without a name to whom it does not know.
+    if (user === undefined) throw await this.#credentialsError();
     return user;
+  }
+
+  async #credentialsError(): Promise<SignetError> {
+    const { default: getAuth } = await import('npm-registry-fetch/lib/auth.js');
+    const { token, auth, isBasicAuth } = getAuth(this.url, this.#options);
+    const configured = Boolean(token) || Boolean(auth) || isBasicAuth;
+    return new SignetError(
+      'ERR_REGISTRY_CREDENTIALS',
+      `${configured ? `credentials are configured for ${this.url} and not accepted` : `no credentials are configured for ${this.url}`}; run: npm login --registry ${this.url}`,
+    );
   }
 
   /** Sends the publish document. */

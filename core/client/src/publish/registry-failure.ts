@@ -1,4 +1,5 @@
 import { inert, redact, SignetError } from '@signet/primitives/formats';
+import { isTransient } from '../http/index.ts';
 
 /** What npm-registry-fetch throws, as far as it is looked at. */
 interface RegistryError {
@@ -54,7 +55,7 @@ export function registryFailure(thrown: unknown, registry: string, doing: string
   if (statusCode === 409) {
     return new SignetError('ERR_VERSION_EXISTS', `${registry} refuses ${doing}: it is there already`, { found: said });
   }
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+  if (statusCode !== undefined && statusCode >= 400 && !isTransient(statusCode)) {
     return new SignetError('ERR_REGISTRY_REFUSED', `${registry} refuses ${doing} (status ${statusCode}): ${said}`);
   }
   if (statusCode !== undefined) {

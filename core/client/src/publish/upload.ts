@@ -77,7 +77,14 @@ async function send(
   } catch (thrown) {
     if (!(thrown instanceof SignetError) || thrown.code !== 'ERR_VERSION_EXISTS') throw thrown;
     const after = await registry.versions();
-    if (after.integrities.get(version) !== integrity) throw thrown;
+    if (after.integrities.get(version) === integrity) return;
+    if (after.integrities.has(version)) throw thrown;
+    // Somebody else was writing to the package at that moment.
+    throw new SignetError(
+      'ERR_HTTP_STATUS',
+      `${registry.url} answers that there is a conflict, but does not have ${name}@${version}`,
+      { cause: thrown },
+    );
   }
 }
 

@@ -5,6 +5,8 @@ import { endpoint, type SigningServices } from './signing-services.ts';
 /** How a registry describes the services beside it. Nothing here is trusted: it says where to ask, not whom to believe. */
 export interface InstanceDescription {
   readonly services: SigningServices;
+  /** The package names that can be published there, as patterns (`@acme/*`, `tool`), if the instance says so. */
+  readonly names?: readonly string[];
   /** Where people log in, if the instance says so. */
   readonly login?: { readonly issuer: string; readonly clientId?: string };
 }
@@ -42,12 +44,14 @@ export async function describeInstance(
     });
   }
   const login = loginOf(description);
+  const names = namesOf(description);
   return {
     services: {
       caUrl: member(description, 'ca'),
       tsaUrls: [member(description, 'tsa')],
       logUrls: [member(description, 'log')],
     },
+    ...(names === undefined ? {} : { names }),
     ...(login === undefined ? {} : { login }),
   };
 }
@@ -58,6 +62,10 @@ function member(description: JsonObject, name: string): string {
     throw new SignetError('ERR_SERVICES', `the description of the instance lacks the URL of ${name}`);
   }
   return url;
+}
+
+function namesOf({ names }: JsonObject): readonly string[] | undefined {
+  return Array.isArray(names) && names.every((name) => typeof name === 'string') ? names : undefined;
 }
 
 function loginOf(description: JsonObject): InstanceDescription['login'] {

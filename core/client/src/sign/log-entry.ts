@@ -8,7 +8,7 @@ import {
   SignetError,
   type TransparencyLogEntry,
 } from '@signet/primitives/formats';
-import { HttpStatusError, request, type ServiceRequest, saying } from '../http/index.ts';
+import { HttpStatusError, isTransient, request, type ServiceRequest, saying } from '../http/index.ts';
 import { endpoint } from './signing-services.ts';
 
 /** What is to be logged: a signature over a message of which only the digest is told. */
@@ -27,7 +27,7 @@ export interface LogSubmission {
  *
  * A log that has the entry already (409) answers with it: an earlier attempt got through and its answer was lost.
  *
- * @throws ERR_LOG_REFUSED, ERR_LOG_RESPONSE, ERR_LOG_RESPONSE_MISMATCH, and what `request` throws
+ * @throws ERR_LOG_REFUSED for what a repetition does not change, ERR_LOG_RESPONSE, ERR_LOG_RESPONSE_MISMATCH, and what `request` throws
  */
 export async function logSignature(submission: LogSubmission): Promise<TransparencyLogEntry> {
   const { digest, digestAlgorithm, signature } = submission;
@@ -70,13 +70,13 @@ async function submit({ logUrl, digest, signature, http = {} }: LogSubmission): 
     });
     if (status === 409 && !isEntry(body)) {
       throw new SignetError(
-        'ERR_LOG_REFUSED',
+        'ERR_HTTP_STATUS',
         `the transparency log has this entry already but does not give it out: ${saying(body)}; run the command again`,
       );
     }
     return body;
   } catch (thrown) {
-    if (!(thrown instanceof HttpStatusError) || thrown.status >= 500) throw thrown;
+    if (!(thrown instanceof HttpStatusError) || isTransient(thrown.status)) throw thrown;
     throw new SignetError(
       'ERR_LOG_REFUSED',
       `the transparency log refuses (status ${thrown.status}): ${saying(thrown.body)}`,

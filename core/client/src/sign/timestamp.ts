@@ -7,7 +7,7 @@ import {
   SignetError,
   type TimestampToken,
 } from '@signet/primitives/formats';
-import { HttpStatusError, request, type ServiceRequest, saying } from '../http/index.ts';
+import { HttpStatusError, isTransient, request, type ServiceRequest, saying } from '../http/index.ts';
 import { endpoint } from './signing-services.ts';
 
 /** A timestamp that answers our request; whether its authority is trusted is for the verifier. */
@@ -66,7 +66,7 @@ async function ask(
     });
     return body;
   } catch (thrown) {
-    if (!(thrown instanceof HttpStatusError) || thrown.status >= 500) throw thrown;
+    if (!(thrown instanceof HttpStatusError) || isTransient(thrown.status)) throw thrown;
     throw new SignetError(
       'ERR_TSA_REFUSED',
       `the timestamp authority refuses (status ${thrown.status}): ${saying(thrown.body)}`,

@@ -36,6 +36,7 @@ export const errorCodes = {
   ERR_NOT_INSTALLED: 'The command needs a package that is not installed.',
   ERR_OFFLINE: 'The command needs the network and --offline forbids it.',
   ERR_CONFIGURATION: 'A setting, a file of settings or a file that was named cannot be read or used.',
+  ERR_CANCELLED: 'The command was ended by Ctrl-C or SIGTERM before it was done.',
   // Identity
   ERR_IDENTITY_TOKEN: 'An identity token is not a JSON Web Token, or lacks a claim that signing needs.',
   ERR_IDENTITY_TOKEN_MISSING: 'No source offers an identity token.',
