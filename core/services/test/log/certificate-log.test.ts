@@ -20,7 +20,8 @@ import {
 } from '@signet/primitives/formats';
 import { generateSigner } from '@signet/primitives/keys';
 import { type CertificateLog, ctRoutes, openCertificateLog } from '@signet/services/log';
-import Fastify, { type FastifyInstance } from 'fastify';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import Fastify, { type FastifyInstance, type LightMyRequestResponse } from 'fastify';
 import {
   authority,
   codeSigning,
@@ -175,6 +176,43 @@ describe('certificate log', () => {
     assert.ok(verifySignature({ key: importPublicKey(signer.publicKey), message, signature: sct.signature }));
     assert.deepEqual((await app.inject('/ct/v1/get-roots')).json(), { certificates: [b64(trusted.root)] });
     assert.equal((await app.inject('/healthz')).json().status, 'SERVING');
+  });
+
+  it('counts what it promises and refuses, and describes itself as OpenAPI', async () => {
+    const chain = [await trusted.issue([codeSigning, poison]), trusted.intermediate, trusted.root].map(b64);
+    const post = (payload: object): Promise<LightMyRequestResponse> =>
+      app.inject({ method: 'POST', url: '/ct/v1/add-pre-chain', payload: JSON.stringify(payload) });
+    const answer = await post({ chain });
+    assert.equal(answer.statusCode, 200, answer.body);
+    assert.equal((await post({ chain: [] })).statusCode, 400);
+    const { body } = await app.inject('/metrics');
+    assert.match(body, /^signet_ct_promises_total\{kind="precertificate"\} 1$/m);
+    assert.match(body, /^signet_ct_refused_total\{reason="ERR_CT_CHAIN"\} 1$/m);
+    assert.match(body, /^signet_ct_size 1$/m);
+    const { paths } = (await app.inject('/openapi.json')).json();
+    assert.deepEqual(Object.keys(paths).sort(), [
+      '/checkpoint',
+      '/ct/v1/add-chain',
+      '/ct/v1/add-pre-chain',
+      '/ct/v1/get-roots',
+      '/ct/v1/get-sth',
+      '/healthz',
+      '/issuer/{fingerprint}',
+      '/metrics',
+      '/tile/{path}',
+    ]);
+    const { responses, requestBody } = paths['/ct/v1/add-pre-chain'].post;
+    const ajv = new Ajv2020({ strict: true });
+    for (const [schema, value] of [
+      [requestBody.content['application/json'].schema, { chain }],
+      [responses[200].content['application/json'].schema, answer.json()],
+      [
+        paths['/ct/v1/get-sth'].get.responses[200].content['application/json'].schema,
+        (await app.inject('/ct/v1/get-sth')).json(),
+      ],
+    ]) {
+      assert.ok(ajv.validate(schema, value), ajv.errorsText());
+    }
   });
 
   it('keeps several kinds of entries apart when it derives its files again', async () => {

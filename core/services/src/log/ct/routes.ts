@@ -8,8 +8,11 @@ import {
 import type { FastifyPluginAsync } from 'fastify';
 import { digitallySigned } from '../checkpoint-signer.ts';
 import { handleError, handleNotFound, sendError } from '../http/errors.ts';
+import { Metrics } from '../http/metrics.ts';
+import { serveOpenApi } from '../http/openapi.ts';
 import { addTileRoutes, sendImmutable } from '../http/tile-routes.ts';
 import type { CertificateLog } from './certificate-log.ts';
+import { operations } from './schemas.ts';
 
 export interface CtOptions {
   /** Largest request in bytes; default 256 KiB. */
@@ -26,21 +29,42 @@ export function ctRoutes(log: CertificateLog, options: CtOptions = {}): FastifyP
   return async (app) => {
     app.removeAllContentTypeParsers();
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-    app.setErrorHandler(handleError);
+    const metrics = new Metrics();
+    const countPromise = metrics.counter('signet_ct_promises_total', 'Certificates answered with an SCT.', [
+      { kind: 'certificate' },
+      { kind: 'precertificate' },
+    ]);
+    const countRefused = metrics.counter('signet_ct_refused_total', 'Requests refused, by reason.');
+    metrics.gauge('signet_ct_size', 'Entries in the published tree.', () => [[{}, Number(log.size)]]);
+    metrics.gauge('signet_ct_healthy', 'Whether entries are taken.', () => [[{}, log.healthy ? 1 : 0]]);
+
+    app.setErrorHandler((error: Parameters<typeof handleError>[0], request, reply) => {
+      countRefused({ reason: error instanceof SignetError ? error.code : String(error.statusCode ?? 500) });
+      return handleError(error, request, reply);
+    });
     app.setNotFoundHandler(handleNotFound);
-    app.addHook('onRequest', async (request, reply) => {
+    app.addHook('onRequest', (request, reply, done) => {
       if (request.method === 'GET' || request.method === 'HEAD') reply.header('access-control-allow-origin', '*');
+      done();
+    });
+    serveOpenApi(app, '', {
+      title: 'Certificate transparency log',
+      description: 'Submissions of RFC 6962 and reads of c2sp.org/static-ct-api, by Signet.',
     });
 
-    app.post('/ct/v1/add-chain', { bodyLimit }, async (request) =>
-      sctToJson(await log.addChain(readChain(request.body))),
-    );
+    app.post('/ct/v1/add-chain', { bodyLimit, schema: operations.addChain }, async (request) => {
+      const sct = await log.addChain(readChain(request.body));
+      countPromise({ kind: 'certificate' });
+      return sctToJson(sct);
+    });
 
-    app.post('/ct/v1/add-pre-chain', { bodyLimit }, async (request) =>
-      sctToJson(await log.addPreChain(readChain(request.body))),
-    );
+    app.post('/ct/v1/add-pre-chain', { bodyLimit, schema: operations.addPreChain }, async (request) => {
+      const sct = await log.addPreChain(readChain(request.body));
+      countPromise({ kind: 'precertificate' });
+      return sctToJson(sct);
+    });
 
-    app.get('/ct/v1/get-sth', async (_request, reply) => {
+    app.get('/ct/v1/get-sth', { schema: operations.getSth }, async (_request, reply) => {
       const { treeSize, timestamp, rootHash, signature } = await log.treeHead();
       reply.header('cache-control', 'no-cache');
       return {
@@ -51,17 +75,25 @@ export function ctRoutes(log: CertificateLog, options: CtOptions = {}): FastifyP
       };
     });
 
-    app.get('/ct/v1/get-roots', async () => ({ certificates: log.acceptedRoots.map(toBase64) }));
+    app.get('/ct/v1/get-roots', { schema: operations.getRoots }, async () => ({
+      certificates: log.acceptedRoots.map(toBase64),
+    }));
 
-    app.get<{ Params: { fingerprint: string } }>('/issuer/:fingerprint', async (request, reply) => {
-      const certificate = log.issuer(request.params.fingerprint);
+    app.get('/issuer/:fingerprint', { schema: operations.getIssuer }, async (request, reply) => {
+      const { fingerprint = '' } = request.params as { fingerprint?: string };
+      const certificate = log.issuer(fingerprint);
       if (certificate === undefined) return sendError(reply, 404, 5, 'no entry of this log names such an issuer');
       return sendImmutable(reply, certificate, 'application/pkix-cert');
     });
 
-    addTileRoutes(app, { find: () => log, prefix: '', entries: 'data' });
+    const { checkpoint, tile } = operations;
+    addTileRoutes(app, { find: () => log, prefix: '', entries: 'data', schemas: { checkpoint, tile } });
 
-    app.get('/healthz', async (_request, reply) =>
+    app.get('/metrics', { schema: operations.metrics, logLevel: 'warn' }, async (_request, reply) =>
+      reply.type('text/plain; version=0.0.4; charset=utf-8').send(metrics.toText()),
+    );
+
+    app.get('/healthz', { schema: operations.health, logLevel: 'warn' }, async (_request, reply) =>
       log.healthy ? { status: 'SERVING' } : reply.code(503).send({ status: 'NOT_SERVING' }),
     );
   };
