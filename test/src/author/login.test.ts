@@ -1,4 +1,9 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { findToken } from '@signet/client/identity';
 import { publishPackage } from '@signet/client/publish';
 import { after, before, describe, it } from 'mocha';
@@ -64,5 +69,27 @@ describe('publishing as a person', () => {
     assert.equal(report.identity.subject, alice);
     assert.equal(report.identity.source, 'browser login');
     assert.match((await lastPage) ?? '', /You are logged in/);
+  });
+
+  it('ends at once with 130 by Ctrl-C while the browser is waited for', async () => {
+    const folder = await scene.package({ name: '@example/not-by-hand', version: '1.0.0' });
+    const { layout } = scene.instance.instance;
+    const main = fileURLToPath(new URL('../../../cli/src/main.ts', import.meta.url));
+    const words = ['publish', '--trusted-root', layout.trust.trustedRoot, '--issuer', scene.instance.urls.oidc];
+    const child = spawn(process.execPath, ['--conditions=@signet/source', main, ...words], {
+      cwd: folder,
+      // No browser of this machine is found there.
+      env: { ...scene.env, PATH: dirname(process.execPath) },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let said = '';
+    child.stderr.on('data', (chunk) => {
+      said += chunk;
+      if (/Log in at:\n {2}http\S+\n/.test(said)) child.kill('SIGINT');
+    });
+    const [code] = await once(child, 'close');
+    assert.equal(code, 130, said);
+    assert.match(said, /signet: cancelled; nothing was signed \[ERR_CANCELLED\]\n$/);
+    assert.ok(!(await readdir(folder)).includes('.signet'));
   });
 });
