@@ -49,7 +49,7 @@ describe('a certificate log that knows its issuers', () => {
     const leaf = await trusted.issue([codeSigning, poison]);
     const sct = await log.addIssued([leaf, trusted.intermediate, trusted.root]);
     const again = await log.addPreChain([leaf, trusted.intermediate, trusted.root]);
-    assert.deepEqual([again.timestamp, again.extensions], [sct.timestamp, sct.extensions]);
+    assert.deepEqual([again.timestamp, Buffer.from(again.extensions)], [sct.timestamp, Buffer.from(sct.extensions)]);
     const chain = [trusted.intermediate, trusted.root];
     await assert.rejects(log.addIssued([await trusted.issue([codeSigning]), ...chain]), refused);
     await assert.rejects(log.addIssued([await trusted.issue([poison]), ...chain]), refused);
