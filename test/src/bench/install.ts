@@ -189,9 +189,12 @@ async function measure(workshop: Workshop, instance: Instance, url: string, pack
     `${packageCount} packages, ${attestedCount} attested; median and least of ${rounds} rounds, milliseconds\n`,
   );
   for (const name of Object.keys(contenders)) {
+    const share = (milliseconds: number) => `${((100 * milliseconds) / plain).toFixed(1)} %`;
     const more = name.startsWith('signet ci')
-      ? `  ${((100 * (median(name) - plain)) / plain).toFixed(1)} % more than npm ci`
-      : '';
+      ? `  ${share(median(name) - plain)} more than npm ci`
+      : name.startsWith('signet verify')
+        ? `  ${share(median(name))} of npm ci`
+        : '';
     const least = Math.min(...(times.get(name) ?? []));
     process.stdout.write(
       `${name.padEnd(28)}${median(name).toFixed(0).padStart(8)}${least.toFixed(0).padStart(8)}${more}\n`,

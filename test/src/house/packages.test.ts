@@ -88,12 +88,12 @@ describe('the published packages', () => {
     return (await Promise.all(perPackage)).flat();
   }
 
-  it('contain what was built, a README and the licence, and nothing else', () => {
+  it('contain what was built, schemas, a README and the licence, and nothing else', () => {
     assert.equal(packed.length, folders.length);
     for (const { name, files } of packed) {
       const paths = files.map((file) => file.path);
       assert.deepEqual(
-        paths.filter((file) => !file.startsWith('dist/')).sort(),
+        paths.filter((file) => !/^(?:dist|schema)\//.test(file)).sort(),
         ['LICENSE', 'README.md', 'package.json'],
         name,
       );

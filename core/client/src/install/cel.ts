@@ -1,10 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { SignetError } from '@signet/primitives/basics';
 import { type AttestationFacts, matchesName, type Policy } from '../policy/index.ts';
-import type { CelAnswer, CelQuestion } from './cel-worker.ts';
-
-/** Milliseconds for one expression over one attestation. Nested loops over a large predicate could take for ever. */
-const limit = 2000;
+import { type CelAnswer, type CelQuestion, celTimeLimit } from './cel-worker.ts';
 
 let thread: Promise<Worker> | undefined;
 let nextId = 0;
@@ -52,7 +49,7 @@ async function ask(expression: string, bindings: CelQuestion['bindings']): Promi
       }
       resolve(result);
     };
-    const timer = setTimeout(() => settle(`it takes longer than ${limit / 1000} s`, true), limit);
+    const timer = setTimeout(() => settle(`it takes longer than ${celTimeLimit / 1000} s`, true), celTimeLimit);
     const onMessage = (answer: CelAnswer): void => {
       if (answer.id === id) settle(answer.result, false);
     };
