@@ -20,6 +20,7 @@ export const verbs: Readonly<Record<string, () => Promise<{ readonly command: Co
   tsa: () => import('./commands/tsa.ts'),
   ctlog: () => import('./commands/ctlog.ts'),
   tuf: () => import('./commands/tuf.ts'),
+  registry: () => import('./commands/registry.ts'),
   doctor: () => import('./commands/doctor.ts'),
   dev: () => import('./commands/dev.ts'),
   help: () => import('./commands/help.ts'),
@@ -29,6 +30,6 @@ export const verbs: Readonly<Record<string, () => Promise<{ readonly command: Co
 export const verbGroups: readonly { readonly title: string; readonly verbs: readonly string[] }[] = [
   { title: 'Authors', verbs: ['publish', 'sign', 'whoami'] },
   { title: 'Consumers', verbs: ['ci', 'install', 'verify', 'audit', 'export', 'policy', 'inspect', 'trust'] },
-  { title: 'Operators', verbs: ['init', 'up', 'doctor', 'ca', 'tsa', 'ctlog', 'tuf', 'log'] },
+  { title: 'Operators', verbs: ['init', 'up', 'registry', 'doctor', 'ca', 'tsa', 'ctlog', 'tuf', 'log'] },
   { title: 'Development', verbs: ['dev'] },
 ];

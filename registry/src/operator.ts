@@ -16,3 +16,10 @@ export { type Instance, openInstance } from './initialize.ts';
 export { beginRotation, type Rotation, type RotationOptions, readRotations, switchTime } from './rotation.ts';
 export { readIssuers, type ServiceName, serviceNames } from './services.ts';
 export { type RunningInstance, type StartOptions, startInstance } from './start.ts';
+export {
+  auditRegistry,
+  type BackfillResult,
+  backfillRegistry,
+  type RegistryPlace,
+  type VersionReport,
+} from './stored-packages.ts';

@@ -1,8 +1,19 @@
 import type { Logger } from './verdaccio-host.ts';
 
+let enabled = true;
+
+/**
+ * Says whether plugins that are set up from now on do anything unasked. A command that only looks at a storage switches it
+ * off.
+ */
+export function setBackgroundWork(on: boolean): void {
+  enabled = on;
+}
+
 /** Work that nobody waits for, one piece after the other. What fails is logged; it is of a kind that can be done again later. */
 export class Background {
   readonly #logger: Logger;
+  readonly #enabled = enabled;
   readonly #end = new AbortController();
   #tail: Promise<void> = Promise.resolve();
 
@@ -12,6 +23,7 @@ export class Background {
 
   /** Does the work when everything before it is done. */
   run(work: (signal: AbortSignal) => Promise<unknown>): void {
+    if (!this.#enabled) return;
     const { signal } = this.#end;
     this.#tail = this.#tail.then(async () => {
       if (signal.aborted) return;
