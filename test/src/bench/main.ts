@@ -4,6 +4,7 @@ const benchmarks: Readonly<Record<string, () => Promise<{ bench: () => Promise<v
   install: () => import('./install.ts'),
   start: () => import('./start.ts'),
   verify: () => import('./verify.ts'),
+  'verify-all': () => import('./verify-all.ts'),
   log: () => import('./log.ts'),
 };
 

@@ -19,7 +19,7 @@ interface Subject {
 
 const roundMilliseconds = 200;
 const rounds = 20;
-const heapVerifications = 20_000;
+const heapVerifications = 100_000;
 
 /**
  * Compares verification with that of sigstore-js, in one process and in alternating rounds: text of a bundle to a

@@ -2,16 +2,29 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { SignetError } from '@signet/primitives/formats';
 import type { VerificationRequest, VerificationResult, VerifyAllOptions } from './verify-all.ts';
-import { revive, reviveError, startOf, taskOf, type WorkerAnswer, type WorkerStart } from './worker-messages.ts';
+import {
+  plainError,
+  revive,
+  reviveError,
+  startOf,
+  taskOf,
+  type WorkerAnswer,
+  type WorkerStart,
+  type WorkerTask,
+} from './worker-messages.ts';
 
 interface Thread {
   readonly worker: Worker;
   /** Numbers of the tasks that it has. */
   readonly tasks: Set<number>;
+  /** Tasks that go to it with the next message. */
+  outbox: WorkerTask[];
 }
 
+/** A message from thread to thread costs as much as a small part of a verification, so several share one. */
+const tasksPerMessage = 8;
 /** Tasks that a thread has in its queue, so that it never waits for the next. */
-const tasksPerThread = 8;
+const tasksPerThread = 2 * tasksPerMessage;
 
 /** Threads that verify. They start one by one, as there is work for them, and read the trusted root once each. */
 export class VerifierPool {
@@ -41,17 +54,26 @@ export class VerifierPool {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       const thread = this.#freest();
-      try {
-        thread.worker.postMessage(taskOf(id, this.#options, request));
-      } catch (cause) {
-        // A value that cannot be copied holds functions and the like, as no JSON does.
-        const error = new SignetError('ERR_BUNDLE_FORMAT', 'the bundle is not a JSON value', { cause });
-        resolve({ ok: false, error });
-        return;
-      }
       thread.tasks.add(id);
       this.#waiting.set(id, { resolve, reject });
+      thread.outbox.push(taskOf(id, this.#options, request));
+      if (thread.outbox.length === 1) setImmediate(() => this.#send(thread));
+      if (thread.outbox.length >= tasksPerMessage) this.#send(thread);
     });
+  }
+
+  #send(thread: Thread): void {
+    const tasks = thread.outbox;
+    if (tasks.length === 0 || this.#isClosed) return;
+    thread.outbox = [];
+    if (post(thread.worker, tasks) === undefined) return;
+    // One of them is no JSON: it holds functions and the like. The others go one by one.
+    for (const task of tasks) {
+      const failure = post(thread.worker, [task]);
+      if (failure === undefined) continue;
+      const error = new SignetError('ERR_BUNDLE_FORMAT', 'the bundle is not a JSON value', failure);
+      this.#settle(thread, { id: task.id, refused: plainError(error) });
+    }
   }
 
   /** Ends the threads, whatever they are at. */
@@ -71,8 +93,10 @@ export class VerifierPool {
     // By the name of the entry point: it is another file in the built package than among the sources.
     const file = new URL(import.meta.resolve('@signet/client/verify/worker'));
     const worker = new Worker(file, { workerData: { signetVerifier: this.#start } });
-    const thread: Thread = { worker, tasks: new Set() };
-    worker.on('message', (answer: WorkerAnswer) => this.#settle(thread, answer));
+    const thread: Thread = { worker, tasks: new Set(), outbox: [] };
+    worker.on('message', (answers: readonly WorkerAnswer[]) => {
+      for (const answer of answers) this.#settle(thread, answer);
+    });
     worker.on('error', (error) => this.#drop(thread, error));
     worker.on('exit', (code) => this.#drop(thread, new Error(`a verifying thread ended with ${code}`)));
     this.#threads.push(thread);
@@ -96,5 +120,15 @@ export class VerifierPool {
       this.#waiting.get(id)?.reject(error);
       this.#waiting.delete(id);
     }
+  }
+}
+
+/** @returns why the tasks cannot be copied, where they cannot: they are what the caller gave, getters and all */
+function post(worker: Worker, tasks: readonly WorkerTask[]): { readonly cause: unknown } | undefined {
+  try {
+    worker.postMessage(tasks);
+    return undefined;
+  } catch (cause) {
+    return { cause };
   }
 }

@@ -30,5 +30,5 @@ const start = (workerData as Started | null)?.signetVerifier;
 if (start !== undefined && parentPort !== null) {
   const port = parentPort;
   const trust = TrustMaterial.fromTrustedRoot(start.trustedRoot, start.trustOptions);
-  port.on('message', (task: WorkerTask) => port.postMessage(answer(task, trust)));
+  port.on('message', (tasks: readonly WorkerTask[]) => port.postMessage(tasks.map((task) => answer(task, trust))));
 }
