@@ -9,6 +9,7 @@ import { isTerminal, Progress, takesColour } from './terminal.ts';
 import { commandHelp, generalHelp } from './usage.ts';
 import { verbs } from './verbs.ts';
 import { version } from './version.ts';
+import { widthOf } from './wrap.ts';
 
 /** The world around one invocation. */
 export interface Surroundings {
@@ -50,7 +51,7 @@ export async function run(words: readonly string[], surroundings: Surroundings):
 async function dispatch(words: readonly string[], surroundings: Surroundings, progress: Progress): Promise<number> {
   const [verb, ...rest] = words;
   if (verb === undefined) {
-    surroundings.stderr.write(await generalHelp(version()));
+    surroundings.stderr.write(await generalHelp(version(), widthOf(surroundings.stderr)));
     return exitCodes.usage;
   }
   if (verb === '--version' || verb === '-v') {
@@ -60,12 +61,12 @@ async function dispatch(words: readonly string[], surroundings: Surroundings, pr
     return exitCodes.ok;
   }
   if (verb === '--help' || verb === '-h') {
-    surroundings.stdout.write(await generalHelp(version()));
+    surroundings.stdout.write(await generalHelp(version(), widthOf(surroundings.stdout)));
     return exitCodes.ok;
   }
   const { command, words: left } = descend(await loadVerb(verb), rest);
   if (asks(left, '--help', '-h')) {
-    surroundings.stdout.write(commandHelp(command));
+    surroundings.stdout.write(commandHelp(command, widthOf(surroundings.stdout)));
     return exitCodes.ok;
   }
   const { values, positionals } = parseArguments(command, left);

@@ -13,7 +13,8 @@ async function everyCommand(): Promise<Command[]> {
 
 describe('every verb', () => {
   it('stands in signet --help with its summary', async () => {
-    const help = await generalHelp('1.0.0');
+    const help = await generalHelp('1.0.0', 200);
+    assert.ok(help.includes('-v, --version'));
     for (const [verb, load] of Object.entries(verbs)) {
       const { command } = await load();
       assert.equal(command.name, verb);
@@ -25,7 +26,7 @@ describe('every verb', () => {
   it('explains itself with examples that it accepts', async () => {
     for (const command of await everyCommand()) {
       assert.ok(command.examples.length > 0, command.name);
-      const help = commandHelp(command);
+      const help = commandHelp(command, 400);
       for (const { command: line } of command.examples) {
         assert.ok(help.includes(line), line);
         const words = line.replace(/ #.*/, '').split(/\s+/);
@@ -39,6 +40,29 @@ describe('every verb', () => {
           own.map((word) => word.replace(/^['"]|['"]$/g, '')),
         );
       }
+    }
+  });
+
+  it('is explained within the width of the terminal, with every word whole', async () => {
+    for (const width of [60, 80, 120]) {
+      for (const help of [
+        await generalHelp('1.0.0', width),
+        ...(await everyCommand()).map((one) => commandHelp(one, width)),
+      ]) {
+        for (const line of help.split('\n')) {
+          // A single word, or a flag with its value, may be longer than a line.
+          assert.ok(line.length <= width || line.trim().split(' ').length <= 3 || /^ {2}\S.*'/.test(line), line);
+        }
+      }
+    }
+  });
+
+  it('shows each example once', async () => {
+    for (const command of await everyCommand()) {
+      const shown = commandHelp(command, 400)
+        .split('\n')
+        .filter((line) => line.startsWith('  signet '));
+      assert.deepEqual(shown, [...new Set(shown)], command.name);
     }
   });
 

@@ -3,6 +3,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { loadVerb } from '../run.ts';
 import { commandHelp, generalHelp } from '../usage.ts';
 import { version } from '../version.ts';
+import { widthOf } from '../wrap.ts';
 
 export const command: Command = {
   name: 'help',
@@ -12,7 +13,9 @@ export const command: Command = {
   options: {},
   async run(context, _values, positionals) {
     const [verb] = positionals;
-    context.stdout.write(verb === undefined ? await generalHelp(version()) : commandHelp(await loadVerb(verb)));
+    const width = widthOf(context.stdout);
+    const text = verb === undefined ? await generalHelp(version(), width) : commandHelp(await loadVerb(verb), width);
+    context.stdout.write(text);
     return exitCodes.ok;
   },
 };
