@@ -235,7 +235,8 @@ function sort(
     }
     const key = `${name}@${version} ${integrity ?? ''}`;
     if (!everything && !concernsPackage(policy, name, version, integrity, pins?.lock)) {
-      if (!unmatched.has(key))
+      // A policy that allows what it does not name has nothing to say about it.
+      if (policy.noMatch !== 'allow' && !unmatched.has(key))
         violations.push(...evaluatePolicy(policy, { name, version, attestations: [] }).violations);
       unmatched.add(key);
     } else if (source === 'registry' && integrity !== undefined) {
