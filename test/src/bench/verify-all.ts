@@ -10,8 +10,8 @@ import {
 } from '@signet/client/verify';
 import { dataFolder, publicGoodRootFile } from '../conformance/cases.ts';
 
-const bundles = 2000;
-const rounds = 5;
+const bundles = 6000;
+const rounds = 4;
 
 /** How verification scales with threads: the same bundles by one thread after the other, by one worker, and by one for each core. */
 export async function bench(): Promise<void> {
