@@ -169,7 +169,7 @@ ${more}`;
       [{ ...other, hasShrinkwrap: true }, 'node_modules/other', 'TP108 warning, TP101 warning'],
       [{ resolved: 'packages/sigstore', link: true }, 'node_modules/sigstore', ''],
       [{ resolved: '../elsewhere', link: true }, 'node_modules/sigstore', 'TP105 error'],
-      [{ resolved: '/elsewhere', link: true }, 'node_modules/sigstore', 'TP105 error'],
+      [{ version: '1.0.0', resolved: 'https://github.com/x/y' }, 'node_modules/sigstore', 'TP105 error'],
       [{ resolved: '../elsewhere', link: true }, 'node_modules/other', ''],
     ];
     for (const [entry, location, expected] of table) {

@@ -116,16 +116,53 @@ describe('lockfiles', () => {
     'a link that is true in another way': { version: '1.0.0', integrity, link: 1 },
     'a bundle that is true in another way': { version: '1.0.0', inBundle: 'yes' },
     'a list as entry': [],
+    'scripts, which npm would run': { version: '1.0.0', integrity, scripts: { install: 'node evil.js' } },
+    'a URL that is none': { version: '1.0.0', resolved: 'https://[', integrity },
+    'a link that leads nowhere': { link: true },
+    'a link by an absolute path': { resolved: '/elsewhere', link: true },
+    'a link by the path of another system': { resolved: 'c:\\elsewhere', link: true },
+    'a link that climbs on its way': { resolved: 'packages/../evil', link: true },
+    'a link by a detour': { resolved: './packages/a', link: true },
+    'a link into node_modules': { resolved: 'node_modules/evil', link: true },
+    'a link into node_modules in other letters': { resolved: '../x/Node_Modules/evil', link: true },
+    'a link by a URL': { resolved: 'file:packages/a', link: true },
+    'a link with the name of another': { resolved: 'packages/a', link: true, name: 'b' },
   })) {
     it(`are refused with ${what}`, () => assert.throws(() => one(entry), { code: 'ERR_LOCKFILE' }));
   }
 
   it('are refused with merge conflict markers, a missing list, or a size beyond reason', () => {
     assert.throws(() => readPackageLock(`<<<<<<< ours\n${lock({})}`), { code: 'ERR_LOCKFILE' });
+    for (const marker of ['<<<<<<<', '=======', '>>>>>>>', '|||||||']) {
+      assert.throws(() => one({ version: '1.0.0', integrity, license: `x${marker}` }), {
+        code: 'ERR_LOCKFILE',
+        message: /merge conflicts/,
+      });
+    }
+    assert.equal(one({ version: '1.0.0', integrity, license: '<<<<<<' }).length, 1);
     assert.throws(() => readPackageLock('{"lockfileVersion":3}'), { code: 'ERR_LOCKFILE' });
     assert.throws(() => readPackageLock('null'), { code: 'ERR_LOCKFILE' });
     assert.throws(() => readPackageLock(' '.repeat(128 * 1024 * 1024 + 1)), { code: 'ERR_INPUT_TOO_LARGE' });
   });
+
+  it('are refused with a key twice, of which readers take different ones', () => {
+    const text = lock({ 'node_modules/a': { version: '1.0.0', integrity } });
+    assert.throws(() => readPackageLock(text.replace('"version":"1.0.0"', '"version":"9.0.0","version":"1.0.0"')), {
+      code: 'ERR_LOCKFILE',
+    });
+  });
+
+  for (const [what, entry] of Object.entries({
+    'from elsewhere': { version: '1.0.0', resolved: 'https://evil.example/a.tgz' },
+    'with a hash': { version: '1.0.0', integrity },
+    'that is a link': { link: true, resolved: 'elsewhere' },
+  })) {
+    it(`are refused with a folder of the project ${what}`, () => {
+      for (const location of ['', 'packages/tool']) {
+        assert.throws(() => readPackageLock(lock({ [location]: entry })), { code: 'ERR_LOCKFILE' });
+      }
+    });
+  }
 
   it('take nothing from prototypes', () => {
     const text = lock({}).replace('"packages":{}', '"packages":{"node_modules/a":{"__proto__":{"version":"1.0.0"}}}');

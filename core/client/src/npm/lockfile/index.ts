@@ -5,4 +5,5 @@ export * from './integrity.ts';
 export { isJsonObject, type JsonObject, JsonReader, own } from './json-value.ts';
 export * from './package-lock.ts';
 export * from './package-name.ts';
+export * from './package-spec.ts';
 export * from './purl.ts';

@@ -1,7 +1,8 @@
-import { fromUtf8, SignetError } from '@signet/primitives/basics';
+import { fromUtf8, parseJson, SignetError } from '@signet/primitives/basics';
 import { isIntegrity, parseIntegrity } from './integrity.ts';
 import { isJsonObject, type JsonObject, JsonReader, own } from './json-value.ts';
 import { isExactVersion, isInstallableName } from './package-name.ts';
+import { isHostedGit } from './package-spec.ts';
 
 /**
  * How a package gets into node_modules.
@@ -59,11 +60,19 @@ export function readPackageLock(content: string | Uint8Array): PackageLock {
   if (content.length > maxBytes) {
     throw new SignetError('ERR_INPUT_TOO_LARGE', `lockfile is larger than ${maxBytes} bytes`);
   }
+  const text = typeof content === 'string' ? content : fromUtf8(content, 'lockfile');
+  // npm looks for these anywhere in a line, also inside of strings, and then reads a file of its own making.
+  if (/<{7}|={7}|>{7}|\|{7}/.test(text)) {
+    reader.fail('npm takes it for one with merge conflicts, and reads only a part of it; resolve them first', {
+      expected: 'at most six of <, =, > or | in a row',
+    });
+  }
   let parsed: unknown;
   try {
-    parsed = JSON.parse(typeof content === 'string' ? content : fromUtf8(content, 'lockfile'));
+    parsed = parseJson(text, 'lockfile', { maxLength: maxBytes });
   } catch (cause) {
-    reader.fail('it is not JSON; resolve merge conflicts first, then run `npm install --package-lock-only`', { cause });
+    const problem = cause instanceof Error ? cause.message : String(cause);
+    reader.fail(`${problem}; write it anew with \`npm install --package-lock-only\``, { cause });
   }
   const lock = reader.object(parsed, 'the file');
   const lockfileVersion = own(lock, 'lockfileVersion');
@@ -86,7 +95,9 @@ export function readPackageLock(content: string | Uint8Array): PackageLock {
     const installedName = nameOfLocation(location);
     const entry = own(entries, location);
     if (!isJsonObject(entry)) reader.fail(`packages[${JSON.stringify(location)}] must be an object`);
-    if (installedName !== undefined) packages.push(lockedPackage(location, installedName, entry));
+    if (Object.hasOwn(entry, '__proto__')) reader.fail(`packages[${JSON.stringify(location)}] has a __proto__`);
+    if (installedName === undefined) assertOwnFolder(location, entry);
+    else packages.push(lockedPackage(location, installedName, entry));
   }
   return { lockfileVersion, packages };
 }
@@ -118,6 +129,48 @@ function nameOfLocation(location: string): string | undefined {
   return name;
 }
 
+/** The project and its workspaces are there already: npm would put what such an entry can be fetched from into their place. */
+function assertOwnFolder(location: string, entry: JsonObject): void {
+  const resolved = own(entry, 'resolved');
+  const fetched = typeof resolved === 'string' && resolved !== '' && !/^file:/i.test(resolved);
+  if (fetched || own(entry, 'integrity') !== undefined || own(entry, 'link') !== undefined) {
+    reader.fail(`packages[${JSON.stringify(location)}] is a folder of the project and cannot come from elsewhere`, {
+      expected: 'an entry without resolved, integrity and link',
+    });
+  }
+}
+
+/**
+ * A link leads to a folder: above the project or in it, and never into a node_modules, which would give one package another's name. npm
+ * normalises the path before it follows it, so that only one that is normal already says where it leads.
+ */
+function assertLinkTarget(location: string, installedName: string, name: string, resolved: string | undefined): void {
+  const where = `packages[${JSON.stringify(location)}]`;
+  const segments = resolved?.split('/') ?? [];
+  const outside = segments.findIndex((segment) => segment !== '..');
+  const plain = segments.every(
+    (segment, index) =>
+      segment !== '' &&
+      segment !== '.' &&
+      (segment !== '..' || outside === -1 || index < outside) &&
+      !/[\\:\0]/.test(segment),
+  );
+  if (resolved === undefined || (resolved !== '' && !plain)) {
+    reader.fail(`${where}.resolved of a link is not a plain path relative to the project`, {
+      expected: 'a path as npm writes it, such as packages/tool',
+      found: resolved?.slice(0, 300) ?? 'nothing',
+    });
+  }
+  if (segments.some((segment) => segment.toLowerCase() === 'node_modules')) {
+    reader.fail(`${where} is a link into node_modules, which gives what lies there another name`, {
+      found: resolved.slice(0, 300),
+    });
+  }
+  if (name !== installedName) {
+    reader.fail(`${where} is a link with a name, which npm never writes`, { found: name.slice(0, 300) });
+  }
+}
+
 function lockedPackage(location: string, installedName: string, entry: JsonObject): LockedPackage {
   // Thousands of entries are right, and a name for the place is needed for one that is not.
   const where = (member: string): string => `packages[${JSON.stringify(location)}].${member}`;
@@ -141,6 +194,10 @@ function lockedPackage(location: string, installedName: string, entry: JsonObjec
   const resolved = text('resolved');
   const integrity = lockedIntegrity(text('integrity'), location);
   const source = sourceOf({ link: flag('link'), inBundle: flag('inBundle') }, resolved, integrity);
+  if (source === 'link') assertLinkTarget(location, installedName, name, resolved);
+  if (own(entry, 'scripts') !== undefined) {
+    reader.fail(`${where('scripts')} would be run by npm instead of the package’s own; npm never writes it`);
+  }
   if (version === undefined ? source === 'registry' || source === 'bundled' : !isExactVersion(version)) {
     reader.fail(`${where('version')} must be an exact version`, { found: version?.slice(0, 300) ?? 'nothing' });
   }
@@ -191,7 +248,11 @@ function sourceOf(
   // npm fetches a package that is marked as bundled but is not in its parent's tarball, so that only one that cannot be fetched
   // with this entry's hash counts as covered by the parent.
   if (entry.inBundle && resolved === undefined && integrity === undefined) return 'bundled';
-  if (resolved === undefined || /^https?:\/\//i.test(resolved)) return 'registry';
+  if (resolved === undefined) return 'registry';
+  if (/^https?:\/\//i.test(resolved)) {
+    if (!URL.canParse(resolved)) reader.fail('resolved is not a URL', { found: resolved.slice(0, 300) });
+    return isHostedGit(resolved) ? 'git' : 'registry';
+  }
   if (/^(?:git(?:\+[a-z]+)?:|github:|gitlab:|bitbucket:|gist:)/i.test(resolved)) return 'git';
   if (/^file:/i.test(resolved)) return 'file';
   return reader.fail('resolved is of a kind that cannot be verified', {
