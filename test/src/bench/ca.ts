@@ -28,12 +28,14 @@ const seconds = 5;
 /**
  * Measures the authorities over HTTP, the load coming from another thread of this process: certificates for a GitHub
  * token with proof, precertificate, a certificate log on disk and SCT; timestamps; and beside them the same certificate
- * twice by @peculiar/x509, which is what issuing with it costs. The processor time of a request, in the server's thread and
- * in the whole process with the load generator, says what a machine that is busy with other things does not.
+ * twice by @peculiar/x509, which is what issuing with it costs. The processor time of a request, in the server's thread, in
+ * the load generator's and in the whole process with both, says what the rates of a busy machine do not.
  */
 export async function bench(): Promise<void> {
   process.stdout.write(`${seconds} s each, ${connections} connections, load generator in a second thread\n`);
-  process.stdout.write(row('', 'per second', 'failures', 'p50 ms', 'p99 ms', 'p99 at half', 'thread us', 'process us'));
+  process.stdout.write(
+    row('', 'per second', 'failures', 'p50 ms', 'p99 ms', 'p99 at half', 'thread us', 'load us', 'process us'),
+  );
   for (const [name, root, intermediate] of [['P-384', p384, p384] as const, ['P-256', p256, p256] as const]) {
     await measureAuthority(`certificates, ${name}`, root, intermediate);
   }
@@ -65,13 +67,20 @@ async function measure(
     const [threadBefore, processBefore] = [process.threadCpuUsage(), process.cpuUsage()];
     const full = await sendLoad({ ...load, seconds });
     const [thread, whole] = [process.threadCpuUsage(threadBefore), process.cpuUsage(processBefore)];
-    const perRequest = [thread, whole].map(({ user, system }) =>
+    const [ofThread, ofProcess] = [thread, whole].map(({ user, system }) =>
       ((user + system) / (full.perSecond * seconds)).toFixed(0),
     );
     const half = await sendLoad({ ...load, seconds, rate: full.perSecond / 2 });
     const numbers = [full.perSecond, full.failures + half.failures].map((number) => number.toFixed(0));
     process.stdout.write(
-      row(name, ...numbers, ...[full.p50, full.p99, half.p99].map((number) => number.toFixed(1)), ...perRequest),
+      row(
+        name,
+        ...numbers,
+        ...[full.p50, full.p99, half.p99].map((number) => number.toFixed(1)),
+        `${ofThread}`,
+        full.cost.toFixed(0),
+        `${ofProcess}`,
+      ),
     );
   } finally {
     await app.close();

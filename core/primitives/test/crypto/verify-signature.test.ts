@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { constants, createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { ed25519ph } from '@noble/curves/ed25519.js';
 import { p256, p384, p521 } from '@noble/curves/nist.js';
-import { importPublicKey, verifySignature } from '@signet/primitives/crypto';
+import { importPublicKey, verifySignature, verifySignatureAside } from '@signet/primitives/crypto';
 import { der, type KeyDetails, keyDetailsHash, parsePublicKeyInfo, SignetError } from '@signet/primitives/formats';
 import fc from 'fast-check';
 
@@ -60,6 +60,27 @@ describe('verifySignature', () => {
       );
     });
   }
+
+  it('decides the same on another thread, whatever the algorithm and however broken the signature', async () => {
+    const message = new Uint8Array([1, 2, 3]);
+    for (const { details, make } of kinds) {
+      const { publicKey, privateKey } = make();
+      const key = importPublicKey(spkiOf(publicKey));
+      const signature = signWith(details, privateKey, message);
+      const flipped = signature.map((byte, index) => (index === 9 ? byte ^ 1 : byte));
+      for (const one of [signature, flipped, signature.subarray(1), new Uint8Array(), new Uint8Array(9000)]) {
+        const check = { key, details, message, signature: one };
+        assert.equal(await verifySignatureAside(check), one === signature, `${details}, ${one.length} bytes`);
+        assert.equal(verifySignature(check), one === signature);
+      }
+    }
+    const { publicKey } = generateKeyPairSync('ed25519');
+    const check = { key: importPublicKey(spkiOf(publicKey)), message, signature: message };
+    await assert.rejects(verifySignatureAside({ ...check, details: 'PKIX_ECDSA_P256_SHA_256' }), {
+      code: 'ERR_KEY_UNSUPPORTED',
+    });
+    assert.equal(await verifySignatureAside({ ...check, details: 'PKIX_ED25519_PH' }), false);
+  });
 
   it('decides on ECDSA digests as @noble/curves does, also on the edges of the numbers', () => {
     const oracles = [

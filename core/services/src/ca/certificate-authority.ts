@@ -153,7 +153,7 @@ export class CertificateAuthority {
     const sct = await this.#addPreChain(precertificate);
     if (this.#logKey !== undefined) {
       const { bareTbs: tbs } = leaf;
-      checkSct(sct, { logKey: this.#logKey, issuerKeyHash: this.#issuerKeyHash, tbs, now: this.#clock() });
+      await checkSct(sct, { logKey: this.#logKey, issuerKeyHash: this.#issuerKeyHash, tbs, now: this.#clock() });
     }
     return leaf.certificate([sct]);
   }
@@ -182,6 +182,6 @@ async function provenKey(
   }
   const key = readPublicKey(request.publicKey);
   checkKeyPolicy(key.info);
-  checkProofOfPossession(key, request.proofOfPossession, principal.challenges, token.issuer.challengeClaim);
+  await checkProofOfPossession(key, request.proofOfPossession, principal.challenges, token.issuer.challengeClaim);
   return key;
 }

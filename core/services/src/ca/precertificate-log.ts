@@ -1,4 +1,4 @@
-import { digest, type VerificationKey, verifySignature } from '@signet/primitives/crypto';
+import { digest, type VerificationKey, verifySignatureAside } from '@signet/primitives/crypto';
 import { equalBytes, type SignedCertificateTimestamp, SignetError, sctSignedData } from '@signet/primitives/formats';
 
 /** A certificate transparency log, as far as an authority needs one (RFC 6962 §4.2). */
@@ -23,7 +23,7 @@ const maxClockDifferenceMilliseconds = 5 * 60_000;
  * @param expected what it was asked for, and the log's key
  * @throws ERR_CT_LOG
  */
-export function checkSct(
+export async function checkSct(
   sct: SignedCertificateTimestamp,
   expected: {
     readonly logKey: VerificationKey;
@@ -31,7 +31,7 @@ export function checkSct(
     readonly tbs: Uint8Array;
     readonly now: Date;
   },
-): void {
+): Promise<void> {
   const { logKey } = expected;
   if (!equalBytes(sct.logId, digest('sha256', logKey.info.spki))) throw refuse('the SCT is of another log');
   const algorithm = logKey.info.algorithm === 'rsa' ? rsa : ecdsa;
@@ -47,7 +47,7 @@ export function checkSct(
     issuerKeyHash: expected.issuerKeyHash,
     tbs: expected.tbs,
   });
-  if (!verifySignature({ key: logKey, message, signature: sct.signature })) {
+  if (!(await verifySignatureAside({ key: logKey, message, signature: sct.signature }))) {
     throw refuse("the SCT's signature is not one of the log over this certificate");
   }
 }

@@ -1,4 +1,4 @@
-import { importPublicKey, type VerificationKey, verifySignature } from '@signet/primitives/crypto';
+import { importPublicKey, type VerificationKey, verifySignatureAside } from '@signet/primitives/crypto';
 import {
   fromUtf8,
   type PublicKeyInfo,
@@ -83,13 +83,15 @@ function weak(reason: string, problem: string, expected: string): IssuanceError 
  *
  * @throws ERR_PROOF_OF_POSSESSION
  */
-export function checkProofOfPossession(
+export async function checkProofOfPossession(
   key: VerificationKey,
   proof: Uint8Array,
   challenges: readonly string[],
   challengeClaim: string,
-): void {
-  if (challenges.some((challenge) => verifySignature({ key, signature: proof, message: utf8(challenge) }))) return;
+): Promise<void> {
+  for (const challenge of challenges) {
+    if (await verifySignatureAside({ key, signature: proof, message: utf8(challenge) })) return;
+  }
   throw new IssuanceError(
     'ERR_PROOF_OF_POSSESSION',
     'proof-of-possession',

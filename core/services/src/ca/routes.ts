@@ -38,15 +38,16 @@ export function caRoutes(authority: CertificateAuthority): FastifyPluginAsync {
 
     serveOpenApi(app, { title: 'Certificate authority', description: 'Fulcio’s HTTP API, versions 2 and 1.' });
     const chain = authority.chain.map((bytes) => toPem('CERTIFICATE', bytes));
+    const embedded = embeddedAnswer(chain);
     app.post<{ Body: SigningCertificateJson }>(
       '/api/v2/signingCert',
       { bodyLimit, schema: { body: signingCertificateSchema }, config: operation(issueSummary, json) },
-      async (request) => {
+      async (request, reply) => {
         const issued = await authority.issue(
           readSigningCertificateRequest(request.body, request.headers.authorization),
         );
         recordIssued(request, issued, metrics);
-        return { signedCertificateEmbeddedSct: { chain: { certificates: [leafPem(issued), ...chain] } } };
+        return reply.type(json).send(embedded(leafPem(issued)));
       },
     );
     app.post<{ Body: LegacySigningCertificateJson }>(
@@ -159,6 +160,14 @@ function recordIssued(request: FastifyRequest, { principal }: IssuedCertificate,
   const { subject, claims } = principal;
   metrics.countIssued(subject.type);
   request.log.info({ requestId: requestId(request), subject, issuer: claims.issuer }, 'certificate issued');
+}
+
+/** Makes answers of version 2 as bytes: all of one but the leaf is always the same, and its text is ASCII. */
+function embeddedAnswer(chain: readonly string[]): (leaf: string) => Buffer {
+  const mark = 'LEAF';
+  const answer = { signedCertificateEmbeddedSct: { chain: { certificates: [mark, ...chain] } } };
+  const [before = '', after = ''] = JSON.stringify(answer).split(JSON.stringify(mark));
+  return (leaf) => Buffer.from(`${before}${JSON.stringify(leaf)}${after}`, 'latin1');
 }
 
 function leafPem({ certificate }: IssuedCertificate): string {
