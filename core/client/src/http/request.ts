@@ -23,6 +23,9 @@ export interface ServiceRequest {
   readonly transport?: typeof fetch | undefined;
 }
 
+/** How several requests reach their services: what carries them, how long each may take, when to give up. */
+export type ServiceAccess = Pick<ServiceRequest, 'signal' | 'transport' | 'retry' | 'timeout'>;
+
 /** Bounds of trying again after network errors, 408, 429 and 5xx. */
 export interface RetryPolicy {
   /** The most attempts, the first included. */

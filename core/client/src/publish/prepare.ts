@@ -64,10 +64,10 @@ export async function preparePublish(
 async function describe(
   registry: string,
   name: string,
-  { services, signal }: Pick<PublishOptions, 'services' | 'signal'>,
+  { services, signal, http }: Pick<PublishOptions, 'services' | 'signal' | 'http'>,
 ): Promise<InstanceDescription | undefined> {
   try {
-    return await describeInstance(registry, { signal });
+    return await describeInstance(registry, { ...http, signal });
   } catch (thrown) {
     signal?.throwIfAborted();
     if (services !== undefined && thrown instanceof SignetError) return undefined;

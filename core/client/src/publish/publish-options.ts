@@ -1,3 +1,4 @@
+import type { ServiceAccess } from '../http/index.ts';
 import type { FoundToken } from '../identity/index.ts';
 import type { SigningServices, SigningStep, TokenRequirements } from '../sign/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
@@ -30,6 +31,8 @@ export interface PublishOptions {
   readonly findToken: (wanted: TokenRequirements) => Promise<FoundToken>;
   /** Milliseconds for which failures of services are met by trying again, all together. Default five minutes. */
   readonly retryFor?: number | undefined;
+  /** What carries requests to the signing services, and how long one may take. npm's own settings serve the registry. */
+  readonly http?: Pick<ServiceAccess, 'transport' | 'timeout'> | undefined;
   readonly onStep?: ((step: PublishStep) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }

@@ -1,7 +1,7 @@
 import { relative, resolve } from 'node:path';
 import { digest } from '@signet/primitives/crypto';
 import { bundleToJson, Certificate, parseBundle, SignetError, statementV1, toHex } from '@signet/primitives/formats';
-import type { RetryPolicy } from '../http/index.ts';
+import type { ServiceAccess } from '../http/index.ts';
 import type { FoundToken } from '../identity/index.ts';
 import { sha512Integrity, toPurl, verifyPackageBundle } from '../npm/index.ts';
 import {
@@ -33,7 +33,7 @@ import { upload } from './upload.ts';
  * or when an earlier publish of this version did; ERR_CANCELLED when the signal ended it before anything was signed
  */
 export async function publishPackage(options: PublishOptions): Promise<PublishReport> {
-  const retry = retryPolicy(options);
+  const http = serviceAccess(options);
   const configuration = await loadNpmConfiguration({ cwd: options.cwd, env: options.env });
   const stopped = (thrown: unknown): never => {
     throw options.signal?.aborted ? cancelled() : thrown;
@@ -41,10 +41,10 @@ export async function publishPackage(options: PublishOptions): Promise<PublishRe
   const prepared = await preparePublish(options, configuration).catch(stopped);
   const folder = new JobFolder(options.cwd);
   await refuseSecondJob(folder, prepared);
-  const job = await beginJob(options, prepared, retry).catch(stopped);
+  const job = await beginJob(options, prepared, http).catch(stopped);
   const { tarball } = prepared.packed;
   const path = await folder.keep(job, tarball);
-  return await finish({ job, path }, { options, configuration, folder, tarball, retry, ...prepared });
+  return await finish({ job, path }, { options, configuration, folder, tarball, http, ...prepared });
 }
 
 /**
@@ -56,7 +56,7 @@ export async function publishPackage(options: PublishOptions): Promise<PublishRe
 export async function resumePublish(
   options: Omit<PublishOptions, 'source' | 'tag' | 'access' | 'registry'>,
 ): Promise<PublishReport> {
-  const retry = retryPolicy(options);
+  const http = serviceAccess(options);
   const folder = new JobFolder(options.cwd);
   const kept = onlyJob(await folder.list(), folder);
   const configuration = await loadNpmConfiguration({ cwd: options.cwd, env: options.env });
@@ -65,9 +65,9 @@ export async function resumePublish(
   const trust = typeof options.trust === 'function' ? await options.trust(name) : options.trust;
   if (kept.job.servicesFromRegistry) assertNamedByTrust(kept.job.services, trust);
   const client = await RegistryClient.open(name, configuration.options, { registry });
-  const job = await renewIfExpired(kept.job, tarball, { ...options, trust }, retry);
+  const job = await renewIfExpired(kept.job, tarball, { ...options, trust }, http);
   if (job !== kept.job) await folder.keep(job);
-  return await finish({ job, path: kept.path }, { options, configuration, folder, tarball, retry, client, trust });
+  return await finish({ job, path: kept.path }, { options, configuration, folder, tarball, http, client, trust });
 }
 
 /** What was made until now (at most a certificate for a key that is forgotten) is of no use to anybody. */
@@ -83,11 +83,11 @@ interface Finishing {
   readonly tarball: Uint8Array;
   readonly client: RegistryClient;
   readonly trust: TrustMaterial;
-  readonly retry: RetryPolicy;
+  readonly http: ServiceAccess;
 }
 
 async function finish(kept: KeptJob, finishing: Finishing): Promise<PublishReport> {
-  const { options, configuration, folder, tarball, client, trust, retry } = finishing;
+  const { options, configuration, folder, tarball, client, trust, http } = finishing;
   const { otp, signal, cwd } = options;
   let reached: PublishStep | undefined;
   const onStep = (step: PublishStep) => {
@@ -101,7 +101,7 @@ async function finish(kept: KeptJob, finishing: Finishing): Promise<PublishRepor
       services: job.services,
       trust,
       identity: job.identity,
-      http: { signal, retry },
+      http,
       onStep,
       onProgress: async (progress) => {
         job = { ...job, bundle: bundleToJson(progress) };
@@ -116,7 +116,7 @@ async function finish(kept: KeptJob, finishing: Finishing): Promise<PublishRepor
       otp,
       onStep,
       signal,
-      ...(retry.deadline === undefined ? {} : { deadline: retry.deadline }),
+      ...(http.retry?.deadline === undefined ? {} : { deadline: http.retry.deadline }),
     });
     report = describePublished(job, tarball.length, attestation);
   } catch (thrown) {
@@ -135,10 +135,10 @@ async function finish(kept: KeptJob, finishing: Finishing): Promise<PublishRepor
   return report;
 }
 
-async function beginJob(options: PublishOptions, prepared: PreparedPublish, retry: RetryPolicy): Promise<PublishJob> {
+async function beginJob(options: PublishOptions, prepared: PreparedPublish, http: ServiceAccess): Promise<PublishJob> {
   const { packed, client, preflight, tag, access, services, servicesFromRegistry } = prepared;
   const { name, version, tarball } = packed;
-  const signed = await signPackage({ name, version, tarball }, prepared, options, retry);
+  const signed = await signPackage({ name, version, tarball }, prepared, options, http);
   return {
     format: 1,
     name,
@@ -161,15 +161,15 @@ async function signPackage(
   subject: { readonly name: string; readonly version: string; readonly tarball: Uint8Array },
   where: Pick<PreparedPublish, 'services' | 'trust'> & { readonly login: InstanceDescription['login'] },
   options: Pick<PublishOptions, 'findToken' | 'onStep' | 'signal'>,
-  retry: RetryPolicy,
+  http: ServiceAccess,
 ): Promise<Pick<PublishJob, 'identity' | 'identitySource' | 'bundle'>> {
   const { services, trust, login } = where;
   const { findToken, onStep, signal } = options;
   const { name, version, tarball } = subject;
   onStep?.('identity');
-  const wanted = await tokenRequirements(services.caUrl, login, { signal, retry });
+  const wanted = await tokenRequirements(services.caUrl, login, http);
   const { token, source }: FoundToken = await findToken(wanted);
-  const session = await SigningSession.open({ identityToken: token, services, trust, onStep, signal, http: { retry } });
+  const session = await SigningSession.open({ identityToken: token, services, trust, onStep, signal, http });
   const statement = statementV1({
     subject: [{ name: toPurl(name, version), digest: { sha512: toHex(digest('sha512', tarball)) } }],
     ...createProvenance(token, session.claims, { name, version }),
@@ -186,7 +186,7 @@ async function renewIfExpired(
   job: PublishJob,
   tarball: Uint8Array,
   options: Pick<PublishOptions, 'findToken' | 'onStep' | 'signal'> & { readonly trust: TrustMaterial },
-  retry: RetryPolicy,
+  http: ServiceAccess,
 ): Promise<PublishJob> {
   const bundle = parseBundle(job.bundle);
   if (bundle.timestamps.length > 0 || bundle.key.kind !== 'certificate') return job;
@@ -197,7 +197,7 @@ async function renewIfExpired(
     { name, version, tarball },
     { services, trust: options.trust, login: undefined },
     options,
-    retry,
+    http,
   );
   return { ...job, ...signed };
 }
@@ -225,8 +225,16 @@ function onlyJob(jobs: readonly KeptJob[], folder: JobFolder): KeptJob {
   );
 }
 
-function retryPolicy({ retryFor = defaultRetryFor }: Pick<PublishOptions, 'retryFor'>): RetryPolicy {
-  return { attempts: Number.POSITIVE_INFINITY, budget: retryFor, firstDelay: 250, deadline: Date.now() + retryFor };
+/** All services together have one budget of time, from now on. */
+function serviceAccess(options: Pick<PublishOptions, 'retryFor' | 'signal' | 'http'>): ServiceAccess {
+  const { retryFor = defaultRetryFor, signal, http } = options;
+  const retry = {
+    attempts: Number.POSITIVE_INFINITY,
+    budget: retryFor,
+    firstDelay: 250,
+    deadline: Date.now() + retryFor,
+  };
+  return { ...http, signal, retry };
 }
 
 /** What {@link rehearsePublish} found out. */

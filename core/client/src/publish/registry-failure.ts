@@ -52,10 +52,11 @@ export function registryFailure(thrown: unknown, registry: string, doing: string
       { found: said },
     );
   }
-  if (statusCode === 409) {
+  // Only a publish can conflict with what is there; at a question it is the registry's trouble, and passes.
+  if (statusCode === 409 && doing.startsWith('publishing ')) {
     return new SignetError('ERR_VERSION_EXISTS', `${registry} refuses ${doing}: it is there already`, { found: said });
   }
-  if (statusCode !== undefined && statusCode >= 400 && !isTransient(statusCode)) {
+  if (statusCode !== undefined && statusCode >= 400 && statusCode !== 409 && !isTransient(statusCode)) {
     return new SignetError('ERR_REGISTRY_REFUSED', `${registry} refuses ${doing} (status ${statusCode}): ${said}`);
   }
   if (statusCode !== undefined) {

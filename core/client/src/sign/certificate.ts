@@ -16,7 +16,7 @@ import {
   type JsonObject,
   jsonObject,
   request,
-  type ServiceRequest,
+  type ServiceAccess,
   saying,
 } from '../http/index.ts';
 import { assertAudience, type IdentityToken } from '../identity/index.ts';
@@ -32,7 +32,7 @@ export interface CertificateRequest {
   /** The key to certify. */
   readonly signer: Signer;
   readonly trust: TrustMaterial;
-  readonly http?: Pick<ServiceRequest, 'signal' | 'transport' | 'retry'>;
+  readonly http?: ServiceAccess;
 }
 
 /** A certificate that was checked against the request. */
@@ -70,7 +70,7 @@ async function post(
   token: IdentityToken,
   signer: Signer,
   proof: Uint8Array,
-  http: NonNullable<CertificateRequest['http']>,
+  http: ServiceAccess,
 ): Promise<JsonObject> {
   const algorithm = { ecdsa: 'ECDSA', rsa: 'RSA_PSS', ed25519: 'ED25519' }[signer.publicKey.algorithm as string];
   try {

@@ -10,7 +10,7 @@ import {
   preAuthenticationEncoding,
   SignetError,
 } from '@signet/primitives/formats';
-import type { ServiceRequest } from '../http/index.ts';
+import type { ServiceAccess } from '../http/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
 import { type VerifiedBundle, verifyBundle, verifyCertificatePath, verifyTimestamp } from '../verify/index.ts';
 import type { CertificateIdentity } from './certificate-identity.ts';
@@ -38,7 +38,7 @@ export interface CompletionOptions {
   readonly keyDetails?: KeyDetails;
   /** The signed file, where it is not an envelope. */
   readonly artifact?: Uint8Array;
-  readonly http?: Pick<ServiceRequest, 'signal' | 'transport' | 'retry'>;
+  readonly http?: ServiceAccess;
   readonly onStep?: ((step: WitnessStep) => void) | undefined;
   /** Called with all that is there after each step, so that it can be kept. Awaited before the next step. */
   readonly onProgress?: ((bundle: Bundle) => Promise<void>) | undefined;
@@ -99,7 +99,7 @@ async function timestampsOf(
   signature: Uint8Array,
   services: SigningServices,
   trust: TrustMaterial,
-  http: NonNullable<CompletionOptions['http']>,
+  http: ServiceAccess,
 ): Promise<readonly Uint8Array[]> {
   return await Promise.all(
     services.tsaUrls.map(async (tsaUrl) => {

@@ -1,5 +1,13 @@
 import { SignetError } from '@signet/primitives/formats';
-import { HttpStatusError, isObject, type JsonObject, jsonObject, request, textMember } from '../http/index.ts';
+import {
+  HttpStatusError,
+  isObject,
+  type JsonObject,
+  jsonObject,
+  request,
+  type ServiceAccess,
+  textMember,
+} from '../http/index.ts';
 import { endpoint, type SigningServices } from './signing-services.ts';
 
 /** How a registry describes the services beside it. Nothing here is trusted: it says where to ask, not whom to believe. */
@@ -16,10 +24,7 @@ export interface InstanceDescription {
  *
  * @throws ERR_SERVICES when the registry describes none, and what `request` throws
  */
-export async function describeInstance(
-  registry: string,
-  options: { readonly signal?: AbortSignal | undefined; readonly transport?: typeof fetch | undefined } = {},
-): Promise<InstanceDescription> {
+export async function describeInstance(registry: string, options: ServiceAccess = {}): Promise<InstanceDescription> {
   const url = endpoint(registry, '/-/signet/v1/instance');
   let description: JsonObject;
   try {

@@ -8,7 +8,7 @@ import {
   SignetError,
   type TransparencyLogEntry,
 } from '@signet/primitives/formats';
-import { HttpStatusError, isTransient, request, type ServiceRequest, saying } from '../http/index.ts';
+import { HttpStatusError, isTransient, request, type ServiceAccess, saying } from '../http/index.ts';
 import { endpoint } from './signing-services.ts';
 
 /** What is to be logged: a signature over a message of which only the digest is told. */
@@ -18,7 +18,7 @@ export interface LogSubmission {
   readonly digest: Uint8Array;
   readonly digestAlgorithm: 'sha256' | 'sha384' | 'sha512';
   readonly signature: EntrySignature;
-  readonly http?: Pick<ServiceRequest, 'signal' | 'transport' | 'retry'>;
+  readonly http?: ServiceAccess;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { SignetError } from '@signet/primitives/formats';
-import { HttpStatusError, isObject, jsonObject, request, type ServiceRequest, textMember } from '../http/index.ts';
+import { HttpStatusError, isObject, jsonObject, request, type ServiceAccess, textMember } from '../http/index.ts';
 import type { IdentityToken } from '../identity/index.ts';
 import { endpoint } from './signing-services.ts';
 
@@ -19,7 +19,7 @@ export interface AcceptedIssuer {
 export async function acceptedIssuer(
   caUrl: string,
   issuer: string,
-  options: Pick<ServiceRequest, 'signal' | 'transport' | 'retry'> = {},
+  options: ServiceAccess = {},
 ): Promise<AcceptedIssuer | undefined> {
   const issuers = await publishedIssuers(caUrl, options);
   if (issuers === undefined) return undefined;
@@ -56,7 +56,7 @@ export interface TokenRequirements {
 export async function tokenRequirements(
   caUrl: string,
   login: { readonly issuer: string; readonly clientId?: string } | undefined,
-  options: Pick<ServiceRequest, 'signal' | 'transport' | 'retry'> = {},
+  options: ServiceAccess = {},
 ): Promise<TokenRequirements> {
   const issuers = await publishedIssuers(caUrl, options);
   const audiences = new Set(issuers?.map((entry) => textMember(entry, 'audience')));
@@ -71,10 +71,7 @@ export async function tokenRequirements(
 
 type Entry = Readonly<Record<string, unknown>>;
 
-async function publishedIssuers(
-  caUrl: string,
-  options: Pick<ServiceRequest, 'signal' | 'transport' | 'retry'>,
-): Promise<readonly Entry[] | undefined> {
+async function publishedIssuers(caUrl: string, options: ServiceAccess): Promise<readonly Entry[] | undefined> {
   const url = endpoint(caUrl, '/api/v2/configuration');
   try {
     const { body } = await request(url, {

@@ -8,7 +8,7 @@ import {
   utf8,
 } from '@signet/primitives/formats';
 import type { Signer } from '@signet/primitives/keys';
-import type { ServiceRequest } from '../http/index.ts';
+import type { ServiceAccess } from '../http/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
 import { verifyBundle, verifyTimestamp } from '../verify/index.ts';
 import { loggedDigest, type SignedBundle } from './complete-bundle.ts';
@@ -25,7 +25,7 @@ export interface KeySigningOptions {
   readonly validFor?: TimeRange;
   readonly services: Pick<SigningServices, 'tsaUrls' | 'logUrls'>;
   readonly trust: TrustMaterial;
-  readonly http?: Pick<ServiceRequest, 'signal' | 'transport' | 'retry'>;
+  readonly http?: ServiceAccess;
 }
 
 const bundleMediaType = 'application/vnd.dev.sigstore.bundle.v0.3+json';

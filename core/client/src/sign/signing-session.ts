@@ -11,7 +11,7 @@ import {
   utf8,
 } from '@signet/primitives/formats';
 import { generateSigner, type Signer } from '@signet/primitives/keys';
-import type { ServiceRequest } from '../http/index.ts';
+import type { ServiceAccess } from '../http/index.ts';
 import { IdentityToken } from '../identity/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
 import { checkOwnedIssuer, readIdentity, verifyCertificatePath, verifyScts } from '../verify/index.ts';
@@ -40,7 +40,7 @@ export interface SigningOptions {
   readonly onStep?: ((step: SigningStep) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Bounds of trying again and what carries requests, for all services. */
-  readonly http?: Pick<ServiceRequest, 'transport' | 'retry'>;
+  readonly http?: Omit<ServiceAccess, 'signal'>;
 }
 
 export type SigningStep = 'certificate' | WitnessStep;
@@ -145,6 +145,6 @@ export class SigningSession {
   }
 }
 
-function httpOf(options: SigningOptions): Pick<ServiceRequest, 'signal' | 'transport' | 'retry'> {
+function httpOf(options: SigningOptions): ServiceAccess {
   return { ...options.http, signal: options.signal };
 }

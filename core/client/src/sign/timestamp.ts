@@ -7,7 +7,7 @@ import {
   SignetError,
   type TimestampToken,
 } from '@signet/primitives/formats';
-import { HttpStatusError, isTransient, request, type ServiceRequest, saying } from '../http/index.ts';
+import { HttpStatusError, isTransient, request, type ServiceAccess, saying } from '../http/index.ts';
 import { endpoint } from './signing-services.ts';
 
 /** A timestamp that answers our request; whether its authority is trusted is for the verifier. */
@@ -26,7 +26,7 @@ export interface IssuedTimestamp {
 export async function requestTimestamp(
   tsaUrl: string,
   signature: Uint8Array,
-  http: Pick<ServiceRequest, 'signal' | 'transport' | 'retry'> = {},
+  http: ServiceAccess = {},
 ): Promise<IssuedTimestamp> {
   const messageImprint = { algorithm: 'sha256', digest: digest('sha256', signature) } as const;
   // 63 bits: some authorities read the nonce into a signed integer.
@@ -49,11 +49,7 @@ export async function requestTimestamp(
   return { response, token };
 }
 
-async function ask(
-  tsaUrl: string,
-  query: Uint8Array,
-  http: Pick<ServiceRequest, 'signal' | 'transport' | 'retry'>,
-): Promise<Uint8Array> {
+async function ask(tsaUrl: string, query: Uint8Array, http: ServiceAccess): Promise<Uint8Array> {
   const url = /\/timestamp\/?$/.test(tsaUrl) ? tsaUrl : endpoint(tsaUrl, '/api/v1/timestamp');
   try {
     const { body } = await request(url, {
