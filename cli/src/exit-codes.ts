@@ -51,6 +51,7 @@ const byErrorCode: Readonly<Record<ErrorCode, number>> = {
   ERR_INSTANCE_CONFIG: exitCodes.usage,
   ERR_INSTANCE_FORMAT: exitCodes.usage,
   ERR_INSTANCE_URL: exitCodes.usage,
+  ERR_LISTEN: exitCodes.usage,
   ERR_DEVELOPMENT_ONLY: exitCodes.usage,
   ERR_PLUGIN_CONFIG: exitCodes.usage,
   ERR_SIGNING_CONFIG_FORMAT: exitCodes.usage,

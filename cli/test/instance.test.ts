@@ -118,6 +118,34 @@ describe('signet init, up and dev', () => {
     const other = await signet('init', '--data', 'i', '--public-url', 'https://elsewhere.example');
     assert.notEqual(other.code, 0);
     assert.match(other.stderr, /ERR_INSTANCE_URL/);
+    const names = await signet('init', '--data', 'i', '--names', '@other/*');
+    assert.equal(names.code, 2);
+    assert.match(names.stderr, /edit names there.*\n {2}expected: @acme\/\*\n {2}found: {4}@other\/\*\n/);
+    const publisher = await signet('init', '--data', 'i', '--publisher', 'https://login.acme.example bob');
+    assert.equal(publisher.code, 0, publisher.stderr);
+    assert.match(publisher.stderr, /--publisher did nothing: edit .*trust-policy\.yaml/);
+  });
+
+  it('says what an instance for trying out lacks', async () => {
+    const made = await signet('init', '--data', 'i', '--port', '0');
+    assert.equal(made.code, 0, made.stderr);
+    assert.match(made.stdout, /owns: @example\/\* \(an example: no --names were given\)/);
+    assert.match(made.stderr, /issuers\.yaml \(nobody’s yet: edit it first\)/);
+    const started = await signet('up', '--data', 'i');
+    assert.equal(started.code, 2);
+    assert.match(started.stderr, /issuers\.yaml names no issuer/);
+    const nobody = await signet('init', '--data', 'other', '--publisher', 'alice@acme.example');
+    assert.equal(nobody.code, 2);
+    assert.match(nobody.stderr, /--dev-identity[\s\S]*expected: --publisher 'https:.* alice@acme\.example'/);
+  });
+
+  it('refuses a second start of an instance that is up, by its directory', async () => {
+    const words = ['--data', 'i', '--port', '0', '--dev-identity', '--uplink', 'none'];
+    await up(words, async () => {
+      const second = await signet('up', '--data', 'i', '--dev-identity');
+      assert.equal(second.code, 2);
+      assert.match(second.stderr, /is up already.*\[ERR_INSTANCE_BUSY\]/);
+    });
   });
 
   it('refuses with the exit code of a wrong usage', async () => {

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { SignetError } from '@signet/primitives/formats';
 
@@ -21,7 +22,7 @@ export function lockDirectory(path: string): DirectoryLock {
     database.close();
     throw new SignetError(
       'ERR_INSTANCE_BUSY',
-      `Another process uses this data directory (lock ${path}); stop it first, or choose another --data`,
+      `Another process uses ${dirname(dirname(path))}: this instance is up already, or is being made or changed just now; stop that process first, or choose another --data`,
       { cause },
     );
   }

@@ -31,13 +31,13 @@ export class OriginServer {
 
   /**
    * @param port 0 lets the system choose
-   * @throws ERR_INSTANCE_CONFIG when the address cannot be listened on
+   * @param fixedBy the file that says where to listen, if not the command line does
+   * @throws ERR_LISTEN
    */
-  static async listen(host: string, port: number): Promise<OriginServer> {
+  static async listen(host: string, port: number, fixedBy?: string): Promise<OriginServer> {
     const origin = new OriginServer();
     await new Promise<void>((resolve, reject) => {
-      const refuse = (cause: Error) =>
-        reject(new SignetError('ERR_INSTANCE_CONFIG', `Cannot listen on ${host}:${port}: ${cause.message}`, { cause }));
+      const refuse = (cause: NodeJS.ErrnoException) => reject(cannotListen(host, port, fixedBy, cause));
       origin.#server.once('error', refuse);
       origin.#server.listen(port, host, () => {
         origin.#server.off('error', refuse);
@@ -83,6 +83,22 @@ export class OriginServer {
     }
     handler(request, response);
   }
+}
+
+function cannotListen(
+  host: string,
+  port: number,
+  fixedBy: string | undefined,
+  cause: NodeJS.ErrnoException,
+): SignetError {
+  const elsewhere = fixedBy === undefined ? 'choose another with --port' : `see listen in ${fixedBy}`;
+  const sentences: Readonly<Record<string, string>> = {
+    EADDRINUSE: `Port ${port} of ${host} is taken by another program; stop that program, or ${elsewhere}`,
+    EACCES: `This user may not listen on port ${port} of ${host}; take a port from 1024 on (${elsewhere})`,
+    EADDRNOTAVAIL: `This machine has no address ${host}; see --host${fixedBy === undefined ? '' : ` and listen in ${fixedBy}`}`,
+  };
+  const sentence = sentences[cause.code ?? ''] ?? `Cannot listen on port ${port} of ${host}`;
+  return new SignetError('ERR_LISTEN', sentence, { cause });
 }
 
 /** A port that is free now, for an instance that is made before it is started. Somebody may take it in between. */

@@ -5,6 +5,7 @@ import { createDevelopmentKeys } from './development/index.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { createDurably, makeDirectory, readIfPresent, writeDurably } from './durable-files.ts';
 import { type FirstPublisher, formatFirstIssuers, formatFirstPolicy } from './first-files.ts';
+import { freePort } from './http-server.ts';
 import {
   checkOwnedName,
   defaultPublishBytes,
@@ -17,6 +18,11 @@ import { createMaterial, type OfflineKeys, openMaterial } from './material.ts';
 import { type InstanceUrls, instanceUrls, isLoopback, parsePublicUrl } from './public-url.ts';
 import { createClientTrustConfig, createSigningConfig, createTrustedRoot } from './trust-documents.ts';
 import { ensureTrustRepository } from './trust-repository.ts';
+import { assertListens, assertWanted, type Wanted } from './wanted.ts';
+
+/** Where an instance listens that was made without a word about it. */
+export const defaultHost = '127.0.0.1';
+export const defaultPort = 4873;
 
 /** What a new instance is to be. */
 export interface InitOptions {
@@ -26,8 +32,8 @@ export interface InitOptions {
   readonly publicUrl?: string;
   /** Default 127.0.0.1. */
   readonly host?: string;
-  /** Where it listens; not 0, since it becomes part of the public URL. */
-  readonly port: number;
+  /** Where it listens; 0 chooses a free one. Default 4873. */
+  readonly port?: number;
   /** The package names it owns. Default, on a loopback address only: `@example/*`. */
   readonly names?: readonly string[];
   /** Who may publish them. */
@@ -72,13 +78,23 @@ interface FormatFile {
 export async function initInstance(options: InitOptions): Promise<Instance> {
   const layout = instanceLayout(resolve(options.directory));
   const state = await readState(layout);
-  if (state === 'ready') return openInstance(layout.directory, options);
-  if (state === undefined) await assertVacant(layout.directory);
+  if (state === 'ready') {
+    const instance = await openInstance(layout.directory, options);
+    assertListens(instance.configuration, options, layout);
+    return instance;
+  }
+  const port = options.port === 0 ? await freePort(options.host ?? defaultHost) : options.port;
+  const chosen = { ...options, port: port ?? defaultPort };
+  if (state === undefined) {
+    // What cannot become an instance is refused before there is a directory.
+    firstConfiguration(chosen);
+    await assertVacant(layout.directory);
+  }
   await makeDirectory(layout.directory);
   await makeDirectory(layout.state.directory);
   const lock = lockDirectory(layout.state.lock);
   try {
-    return await createInstance(layout, options);
+    return await createInstance(layout, chosen);
   } finally {
     lock.release();
   }
@@ -90,10 +106,7 @@ export async function initInstance(options: InitOptions): Promise<Instance> {
  * @param wanted what a command line asked for; what contradicts the instance is refused
  * @throws ERR_INSTANCE when there is none or it is unfinished, ERR_INSTANCE_CONFIG, ERR_INSTANCE_FORMAT, ERR_INSTANCE_URL
  */
-export async function openInstance(
-  directory: string,
-  wanted: Pick<InitOptions, 'publicUrl' | 'devIdentity'> = {},
-): Promise<Instance> {
+export async function openInstance(directory: string, wanted: Wanted = {}): Promise<Instance> {
   const layout = instanceLayout(resolve(directory));
   const state = await readState(layout);
   if (state !== 'ready') {
@@ -105,19 +118,23 @@ export async function openInstance(
     throw new SignetError('ERR_INSTANCE', `${layout.instanceFile} is missing; restore it from a backup`);
   }
   const configuration = parseInstanceFile(text, layout.instanceFile);
-  assertWanted(configuration, wanted);
+  assertWanted(configuration, wanted, layout);
   // An instance of before there was a v1 log goes on without one: its trust root does not vouch for such a key, and whoever holds
   // the trust root decides when it does.
   const logV1 = (await readIfPresent(layout.keys.logV1)) !== undefined;
   return { configuration, layout, urls: instanceUrls(configuration.publicUrl, { logV1 }), created: false };
 }
 
-async function createInstance(layout: InstanceLayout, options: InitOptions): Promise<Instance> {
+async function createInstance(
+  layout: InstanceLayout,
+  options: InitOptions & { readonly port: number },
+): Promise<Instance> {
   const format: FormatFile = { format: 1, type: 'signet-instance', state: 'initializing' };
   const before = await readIfPresent(layout.instanceFile);
   const configuration =
     before === undefined ? firstConfiguration(options) : parseInstanceFile(before, layout.instanceFile);
-  assertWanted(configuration, options);
+  assertWanted(configuration, options, layout);
+  if (before !== undefined) assertListens(configuration, options, layout);
   const urls = instanceUrls(configuration.publicUrl);
   await writeDurably(layout.state.format, `${JSON.stringify(format)}\n`);
   await createDurably(layout.instanceFile, formatInstanceFile(configuration));
@@ -158,14 +175,25 @@ async function placeKeyFiles(layout: InstanceLayout, files: Readonly<Record<stri
   }
 }
 
-function firstConfiguration(options: InitOptions): InstanceConfiguration {
-  const { host = '127.0.0.1', port, now = () => new Date() } = options;
+function firstConfiguration(options: InitOptions & { readonly port: number }): InstanceConfiguration {
+  const { host = defaultHost, port, now = () => new Date() } = options;
   const publicUrl = parsePublicUrl(options.publicUrl ?? `http://${host.includes(':') ? `[${host}]` : host}:${port}`);
   const loopback = isLoopback(publicUrl);
   if (options.names === undefined && !loopback) {
     throw new SignetError(
       'ERR_INSTANCE_CONFIG',
       'Say which package names the instance owns, for example --names "@acme/*"; only those can be published',
+    );
+  }
+  const unnamed = options.publishers?.find(({ issuer }) => issuer === undefined);
+  if (unnamed !== undefined && options.devIdentity !== true) {
+    throw new SignetError(
+      'ERR_INSTANCE_CONFIG',
+      `--publisher ${JSON.stringify(unnamed.subject)} does not say whose login that is: only with --dev-identity it is the development provider's`,
+      {
+        expected: `--publisher 'https://login.acme.example ${unnamed.subject}'`,
+        found: `--publisher '${unnamed.subject}'`,
+      },
     );
   }
   // Certificates and windows of validity count whole seconds.
@@ -184,32 +212,6 @@ function firstConfiguration(options: InitOptions): InstanceConfiguration {
     trustedPublishing: [],
     limits: { publishBytes: defaultPublishBytes },
   };
-}
-
-function assertWanted(
-  configuration: InstanceConfiguration,
-  wanted: Pick<InitOptions, 'publicUrl' | 'devIdentity'>,
-): void {
-  if (wanted.publicUrl !== undefined && parsePublicUrl(wanted.publicUrl) !== configuration.publicUrl) {
-    throw new SignetError(
-      'ERR_INSTANCE_URL',
-      `The public URL was fixed as ${configuration.publicUrl} when the instance was made: it is the origin of its log`,
-      { expected: configuration.publicUrl, found: wanted.publicUrl },
-    );
-  }
-  if (wanted.devIdentity !== true) return;
-  if (!isLoopback(configuration.publicUrl)) {
-    throw new SignetError(
-      'ERR_DEVELOPMENT_ONLY',
-      `--dev-identity makes up identities and is refused for ${configuration.publicUrl}, which is not a loopback address`,
-    );
-  }
-  if (!configuration.developmentIdentity) {
-    throw new SignetError(
-      'ERR_DEVELOPMENT_ONLY',
-      'This instance was made without --dev-identity and stays so; make another for development',
-    );
-  }
 }
 
 async function readState(layout: InstanceLayout): Promise<FormatFile['state'] | undefined> {

@@ -233,12 +233,12 @@ export async function readIssuers(instance: Instance, devIdentity: boolean): Pro
   } catch (cause) {
     throw new SignetError('ERR_INSTANCE', `${layout.issuersFile} cannot be read`, { cause });
   }
-  const configured = parseIssuers(text);
+  const configured = parseIssuers(text, layout.issuersFile);
   const served = configured.issuers.filter(({ url }) => devIdentity || (url !== urls.oidc && url !== urls.ciIssuer));
   if (served.length + configured.metaIssuers.length === 0) {
     throw new SignetError(
       'ERR_ISSUER_CONFIG',
-      `${layout.issuersFile} names no issuer but the development identity provider; add one, or start with --dev-identity`,
+      `${layout.issuersFile} names no issuer but the development identity provider; start with --dev-identity, or add one`,
     );
   }
   return new IssuerConfiguration(served, configured.metaIssuers);

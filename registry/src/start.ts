@@ -8,7 +8,7 @@ import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
 import { trustRootName } from './first-files.ts';
 import { type Generations, readGenerations } from './generations.ts';
 import { type Mount, OriginServer } from './http-server.ts';
-import { type InitOptions, type Instance, initInstance, openInstance } from './initialize.ts';
+import { defaultHost, defaultPort, type InitOptions, type Instance, initInstance, openInstance } from './initialize.ts';
 import { Maintenance } from './maintenance.ts';
 import { type InstanceMaterial, openMaterial } from './material.ts';
 import { startPackageRegistry } from './package-registry.ts';
@@ -44,8 +44,6 @@ export interface RunningInstance {
   stop(): Promise<void>;
 }
 
-const defaultPort = 4873;
-
 /**
  * Starts an instance, making it first when the directory holds none: CA, CT log, transparency log, timestamp authority and
  * Verdaccio on one port. When this resolves, everything answers.
@@ -61,10 +59,9 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     return stopping;
   };
   try {
-    const { instance, server } = await listenForInstance(options);
+    const { instance, server, lock } = await listenForInstance(options);
+    stops.push(() => lock.release());
     stops.push(() => server.stop());
-    const lock: DirectoryLock = lockDirectory(instance.layout.state.lock);
-    stops.unshift(() => lock.release());
     const { crashed } = await markRunning(instance.layout.state.running);
     const devIdentity = options.devIdentity ?? false;
     const { passphrase, onNote = () => undefined, now = () => new Date() } = options;
@@ -77,7 +74,8 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     // Requests end before the logs close, the logs close before the directory is given back.
     stops.splice(1, 0, () => services.close());
     const onSwitch = (next: Generations) => services.use(next);
-    const maintenance = new Maintenance({ instance, trust, generations, passphrase, onSwitch, onNote, now });
+    const { logs } = services;
+    const maintenance = new Maintenance({ instance, trust, generations, passphrase, onSwitch, logs, onNote, now });
     stops.splice(2, 0, () => maintenance.stop());
     await maintenance.start();
     const mounts: Mount[] = [];
@@ -118,24 +116,32 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
 }
 
 /**
- * Opens or makes the instance and listens. The port of a new instance is bound before its public URL is written down, so that
- * nobody else can take it in between.
+ * Opens or makes the instance, takes its directory and listens. The directory comes before the port, so that a second start is
+ * told that the instance runs, not that something has its port. The port of a new instance is bound before its public URL is
+ * written down, so that nobody else can take it in between.
  */
-async function listenForInstance(options: StartOptions): Promise<{ instance: Instance; server: OriginServer }> {
+async function listenForInstance(
+  options: StartOptions,
+): Promise<{ instance: Instance; server: OriginServer; lock: DirectoryLock }> {
   const directory = resolve(options.directory);
   const existing = await openInstance(directory, options).catch((error: unknown) => {
     if (error instanceof SignetError && error.code === 'ERR_INSTANCE') return undefined;
     throw error;
   });
-  const { host, port } = existing?.configuration.listen ?? { host: '127.0.0.1', port: defaultPort };
-  const wanted = existing !== undefined && options.port === 0 ? undefined : options.port;
-  const server = await OriginServer.listen(options.host ?? host, wanted ?? port);
+  let lock = existing && lockDirectory(existing.layout.state.lock);
+  let server: OriginServer | undefined;
   try {
+    const { host, port } = existing?.configuration.listen ?? { host: defaultHost, port: defaultPort };
+    const wanted = existing !== undefined && options.port === 0 ? undefined : options.port;
+    if (existing !== undefined) assertReachable(existing, wanted ?? port);
+    server = await OriginServer.listen(options.host ?? host, wanted ?? port, existing?.layout.instanceFile);
     const instance = existing ?? (await initInstance({ ...options, directory, port: server.port }));
     assertReachable(instance, server.port);
-    return { instance, server };
+    lock ??= lockDirectory(instance.layout.state.lock);
+    return { instance, server, lock };
   } catch (error) {
-    await server.stop();
+    lock?.release();
+    await server?.stop();
     throw error;
   }
 }

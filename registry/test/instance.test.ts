@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { TrustMaterial } from '@signet/client/trust';
@@ -160,7 +161,7 @@ describe('an instance', () => {
     const plain = options('plain', { devIdentity: false });
     await initInstance(plain);
     await assert.rejects(startInstance({ ...plain, devIdentity: true }), { code: 'ERR_DEVELOPMENT_ONLY' });
-    await assert.rejects(startInstance(plain), { code: 'ERR_ISSUER_CONFIG', message: /names no issuer/ });
+    await assert.rejects(startInstance(plain), { code: 'ERR_ISSUER_CONFIG', message: /issuers\.yaml names no issuer/ });
   });
 
   it('does not believe the development issuers while they are not served', async () => {
@@ -187,11 +188,60 @@ describe('an instance', () => {
   it('belongs to one process at a time, and is free again after a stop', async () => {
     const target = options('alone');
     const running = await startInstance(target);
-    await assert.rejects(startInstance({ ...target, port: 0 }), { code: /ERR_INSTANCE_(BUSY|CONFIG)/ });
+    for (const again of [target, { ...target, port: 0 }]) {
+      await assert.rejects(startInstance(again), { code: 'ERR_INSTANCE_BUSY', message: /is up already.*stop/ });
+    }
+    assert.equal((await fetch(`${running.urls.registry}-/ping`)).status, 200);
     await running.stop();
     await running.stop();
     const again = await startInstance(target);
     await again.stop();
+  });
+
+  it('says that another program has its port, and leaves no directory for an instance that did not come to be', async () => {
+    const target = options('crowded');
+    const { layout } = await initInstance(target);
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(port, '127.0.0.1', resolve));
+    try {
+      const words = new RegExp(`Port ${port} of 127.0.0.1 is taken by another program; stop .*${layout.instanceFile}`);
+      await assert.rejects(startInstance(target), { code: 'ERR_LISTEN', message: words });
+      const fresh = options('homeless');
+      await assert.rejects(startInstance(fresh), { code: 'ERR_LISTEN', message: /choose another with --port/ });
+      await assert.rejects(readdir(fresh.directory), { code: 'ENOENT' });
+    } finally {
+      await new Promise((resolve) => other.close(resolve));
+    }
+    const running = await startInstance(target);
+    await running.stop();
+  });
+
+  it('is not changed by flags that contradict it, and says what to edit', async () => {
+    const target = options('fixed');
+    const { layout } = await initInstance(target);
+    const before = await contents(layout.directory);
+    const contradictions: readonly [Partial<InitOptions>, RegExp][] = [
+      [{ names: ['@other/*'] }, /edit names there/],
+      [{ uplink: 'npmjs' }, /edit uplink there/],
+      [{ port: port === 1 ? 2 : 1 }, /is fixed; .*another --data/],
+      [{ host: '127.0.0.2' }, /is fixed/],
+    ];
+    for (const [change, message] of contradictions) {
+      const refusal = { code: 'ERR_INSTANCE_CONFIG', message };
+      await assert.rejects(initInstance({ ...target, ...change }), refusal, JSON.stringify(change));
+    }
+    await assert.rejects(startInstance({ ...target, names: ['@other/*'] }), { code: 'ERR_INSTANCE_CONFIG' });
+    assert.deepEqual(await contents(layout.directory), before);
+    const { port: _, names: __, uplink: ___, ...silent } = target;
+    assert.equal((await initInstance(silent)).created, false);
+    assert.equal((await initInstance({ ...target, port: 0 })).configuration.listen.port, port);
+  });
+
+  it('takes a publisher without an issuer only from the development provider', async () => {
+    const target = options('nobody', { devIdentity: false, publishers: [{ subject: 'alice@acme.example' }] });
+    const refusal = { code: 'ERR_INSTANCE_CONFIG', message: /whose login/, expected: /https:.* alice@acme\.example/ };
+    await assert.rejects(initInstance(target), refusal);
+    await assert.rejects(readdir(target.directory), { code: 'ENOENT' });
   });
 
   it('gives port and directory back when it cannot start', async () => {

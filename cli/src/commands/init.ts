@@ -1,9 +1,7 @@
 import { join, resolve } from 'node:path';
 import { SignetError } from '@signet/primitives/formats';
 import { type Command, type CommandContext, listOption, type OptionValues, textOption } from '../command.ts';
-import { instanceOptions, loadInstalled, readInstanceOptions } from './instance-options.ts';
-
-const defaultPort = 4873;
+import { instanceOptions, loadInstalled, noteIgnored, readInstanceOptions } from './instance-options.ts';
 
 export const command: Command = {
   name: 'init',
@@ -49,10 +47,10 @@ export const command: Command = {
       keyFiles: readKeyFiles(context, values),
     };
     const registry = await loadInstalled(() => import('@signet/registry'));
-    const port = options.port === 0 ? await registry.freePort(options.host ?? '127.0.0.1') : options.port;
     context.progress('making keys and certificates');
-    const instance = await registry.initInstance({ ...options, port: port ?? defaultPort });
+    const instance = await registry.initInstance(options);
     const { layout, configuration } = instance;
+    noteIgnored(context, values, instance);
     if (context.json) {
       context.printJson({
         format: 1,
@@ -68,12 +66,14 @@ export const command: Command = {
     }
     context.print(`${instance.created ? 'made' : 'was there already'}: ${layout.directory}`);
     context.print(`public URL: ${configuration.publicUrl} (fixed)`);
-    context.print(`owns: ${configuration.names.join(', ')}`);
-    context.note(`who may publish: ${layout.policyFile}`);
-    context.note(`whose logins count: ${layout.issuersFile}`);
-    context.note(
-      `start it: signet up --data ${layout.directory}${configuration.developmentIdentity ? ' --dev-identity' : ''}`,
-    );
+    const example = instance.created && options.names === undefined ? ' (an example: no --names were given)' : '';
+    context.print(`owns: ${configuration.names.join(', ')}${example}`);
+    const nobody = instance.created && options.publishers.length === 0 ? ' (nobody yet: edit it)' : '';
+    context.note(`who may publish: ${layout.policyFile}${nobody}`);
+    const noLogin = instance.created && !configuration.developmentIdentity ? ' (nobody’s yet: edit it first)' : '';
+    context.note(`whose logins count: ${layout.issuersFile}${noLogin}`);
+    const development = configuration.developmentIdentity ? ' --dev-identity' : '';
+    context.note(`start it: signet up --data ${layout.directory}${development}`);
     return 0;
   },
 };

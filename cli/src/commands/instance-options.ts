@@ -50,17 +50,34 @@ export const instanceOptions = {
     type: 'string',
     argument: 'PATTERN',
     multiple: true,
-    description: "names that a new instance owns: '@acme/*' or one package; may be repeated",
+    description:
+      "names that a new instance owns: '@acme/*' or one package; may be repeated (@example/* on a loopback address)",
   },
   publisher: {
     type: 'string',
     argument: 'WHO',
     multiple: true,
-    description: "who may publish to a new instance: 'SUBJECT' of the development provider, or 'ISSUER SUBJECT'",
+    description: "who may publish to a new instance: 'ISSUER SUBJECT', or with --dev-identity 'SUBJECT' alone",
   },
   uplink: { type: 'string', argument: 'URL', description: 'where other names come from: npmjs, none or a URL' },
   'dev-identity': { type: 'boolean', description: 'a login without passwords, on loopback addresses only' },
 } as const satisfies Readonly<Record<string, Option>>;
+
+/** Says which flags did nothing because the instance was there already: those whose effect its files do not show. */
+export function noteIgnored(
+  context: CommandContext,
+  values: OptionValues,
+  instance: { readonly created: boolean; readonly layout: { readonly policyFile: string } },
+): void {
+  if (instance.created) return;
+  if (values.publisher !== undefined) {
+    context.note(`! the instance was there already, so --publisher did nothing: edit ${instance.layout.policyFile}`);
+  }
+  const ofKeys = ['offline-keys', 'key'].filter((flag) => values[flag] !== undefined).map((flag) => `--${flag}`);
+  if (ofKeys.length > 0) {
+    context.note(`! the instance was there already, so ${ofKeys.join(' and ')} did nothing: keys are made once`);
+  }
+}
 
 /** The data directory that was named, absolute. */
 export function dataDirectory(context: CommandContext, values: OptionValues): string {

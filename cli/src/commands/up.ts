@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { inert, SignetError } from '@signet/primitives/formats';
 import type { Command } from '../command.ts';
-import { instanceOptions, loadInstalled, readInstanceOptions } from './instance-options.ts';
+import { instanceOptions, loadInstalled, noteIgnored, readInstanceOptions } from './instance-options.ts';
 
 export const command: Command = {
   name: 'up',
@@ -29,6 +29,7 @@ export const command: Command = {
     });
     const { urls, instance, devIdentity } = running;
     const { layout } = instance;
+    noteIgnored(context, values, { created: running.created, layout });
     if (context.json) {
       context.printJson({
         format: 1,

@@ -50,10 +50,11 @@ function metaPattern(url: string): RegExp {
  * patterns too, so that a server that starts has no mistake left to find in a release.
  *
  * @param text YAML or JSON, at most 1 MiB
+ * @param source names it in errors
  * @throws ERR_ISSUER_CONFIG, ERR_INPUT_TOO_LARGE
  */
-export function parseIssuers(text: string): IssuerConfiguration {
-  const root = new Section(parseConfigurationText(text), 'issuer configuration', topLevelKeys);
+export function parseIssuers(text: string, source = 'The issuer configuration'): IssuerConfiguration {
+  const root = new Section(parseConfigurationText(text), source, topLevelKeys);
   const providers = parseProviders(root.entries('ci-issuer-metadata'));
   const read = (key: 'oidc-issuers' | 'meta-issuers') =>
     root.entries(key).map(([url, value]) => {
@@ -62,13 +63,10 @@ export function parseIssuers(text: string): IssuerConfiguration {
     });
   const configuration = new IssuerConfiguration(read('oidc-issuers'), read('meta-issuers'));
   if (configuration.issuers.length + configuration.metaIssuers.length === 0) {
-    throw new SignetError(
-      'ERR_ISSUER_CONFIG',
-      'The issuer configuration names no issuer, so nobody could get a certificate.',
-      {
-        expected: 'at least one entry under oidc-issuers or meta-issuers',
-      },
-    );
+    throw new SignetError('ERR_ISSUER_CONFIG', `${source} names no issuer, so nobody could get a certificate.`, {
+      expected:
+        'at least one entry under oidc-issuers or meta-issuers: the identity provider whose logins or jobs count',
+    });
   }
   return configuration;
 }
