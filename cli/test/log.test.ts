@@ -314,6 +314,28 @@ describe('signet log', () => {
     );
   });
 
+  it('rotate begins a rotation of an instance, which the instance carries through', async () => {
+    const signetIn = async (expected: number, ...words: string[]): Promise<string> => {
+      const child = spawn(process.execPath, ['--conditions=@signet/source', main, ...words], { cwd: directory });
+      let text = '';
+      for await (const chunk of child.stdout) text += chunk;
+      assert.equal(await new Promise((resolve) => child.once('close', resolve)), expected, words.join(' '));
+      return text;
+    };
+    await signetIn(0, 'init', '--data', 'instance', '--names', '@example/*', '--port', '4873');
+    const v2 = await json('rotate', '--data', 'instance', '--overlap', '2h');
+    assert.deepEqual([v2.service, v2.number, v2.leadSeconds, v2.overlapSeconds], ['log', 2, 8 * 86_400, 7200]);
+    const v1 = await json('rotate', '--data', 'instance', '--v1', '--lead', '12h');
+    assert.deepEqual([v1.service, v1.number, v1.leadSeconds, v1.overlapSeconds], ['log-v1', 2, 43_200, undefined]);
+    const again = await signet('rotate', '--data', 'instance');
+    assert.equal(again.code, 2);
+    assert.match(again.stderr, /rotation of the transparency log is under way already.*\[ERR_ROTATION\]/);
+    assert.equal((await signet('rotate', '--data', 'instance', '--v1', '--overlap', '1h')).code, 2);
+    // It has no issuers yet, which doctor calls a problem.
+    const examined = await signetIn(1, 'doctor', '--data', 'instance', '--offline');
+    assert.match(examined, /log 2 is not trusted yet.*log-v1 2 is not trusted yet/s);
+  });
+
   it('reads a private log with a token', async () => {
     await stop(server);
     const file = join(ready.data, 'log.yaml');
@@ -359,6 +381,7 @@ describe('signet log', () => {
     [['search', '--email', 'a', '--limit', '0'], /--limit/],
     [['tail', '--entries', 'x'], /--entries/],
     [['rotate', '--overlap', '5 weeks'], /--overlap/],
+    [['rotate', '--data', 'd', '--lead', '1d'], /--lead is for instances/],
     [['export'], /--static/],
     [['fsck', 'x'], /takes flags only/],
     [['frobnicate'], /unknown verb/],

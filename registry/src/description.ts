@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { shardUrl } from '@signet/services/log';
 import type { TufRepository } from '@signet/services/tuf';
 import type { FastifyPluginAsync } from 'fastify';
 import type { Generations } from './generations.ts';
@@ -40,7 +41,7 @@ export function describeInstance(
     registry: urls.registry,
     ca: urls.ca,
     ct: certificateLogUrl(urls, now.generations.ctlog),
-    log: urls.log,
+    log: shardUrl(urls.log, now.generations.log),
     logV1: urls.logV1,
     tsa: urls.tsa,
     timestamp: timestampUrl(urls),

@@ -2,13 +2,14 @@ import { readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Certificate, inert, SignetError } from '@signet/primitives/formats';
 import { auditIssuers } from '@signet/services/ca';
-import { checkLog } from '@signet/services/log';
+import { checkLog, findShards } from '@signet/services/log';
 import { readIfPresent } from './durable-files.ts';
-import { certificateLogDirectory, readGenerations, rotatedServices } from './generations.ts';
+import { certificateLogDirectory, readGenerations } from './generations.ts';
 import type { Instance } from './initialize.ts';
+import type { InstanceLayout } from './layout.ts';
 import { expiryWarning } from './maintenance.ts';
 import { openMaterial } from './material.ts';
-import { readRotations, serviceIdentity, switchTime } from './rotation.ts';
+import { readRotations, serviceIdentity, servicesOf, switchTime } from './rotation.ts';
 import { readIssuers } from './services.ts';
 import { trustsService } from './trust-changes.ts';
 import { openTrustRepository } from './trust-repository.ts';
@@ -113,7 +114,7 @@ async function* examineTrust(instance: Instance, { passphrase, now }: DoctorOpti
   const repository = await openTrustRepository(layout, passphrase);
   const published = Buffer.from(repository.target('trusted_root.json') ?? []).toString('utf8');
   const file = await readIfPresent(layout.trust.trustedRoot);
-  for (const service of rotatedServices) {
+  for (const service of servicesOf(instance)) {
     const identity = await serviceIdentity(instance, service, generations[service], passphrase);
     if (trustsService(published, identity)) continue;
     yield {
@@ -238,7 +239,7 @@ async function* examineIssuers(instance: Instance, options: DoctorOptions): Asyn
 async function* examineLogs(instance: Instance): AsyncGenerator<Bare> {
   const { layout } = instance;
   const { ctlog } = await readGenerations(layout);
-  const directories = [layout.logDirectory];
+  const directories = (['log', 'log-v1'] as const).flatMap((kind) => shardDirectories(layout, kind));
   for (let generation = 1; generation <= ctlog; generation++)
     directories.push(certificateLogDirectory(layout, generation));
   for (const directory of directories) {
@@ -259,6 +260,16 @@ async function* examineLogs(instance: Instance): AsyncGenerator<Bare> {
         yield { level: 'ok', says: `${directory} is not made yet` };
       else yield { level: 'problem', says: `${error.message} [${error.code}]`, next: 'restore it from a backup' };
     }
+  }
+}
+
+function shardDirectories({ directory, logDirectory }: InstanceLayout, kind: 'log' | 'log-v1'): string[] {
+  try {
+    return findShards(directory, kind).map((shard) => shard.directory);
+  } catch (error) {
+    // Not made yet; a v1 log may never be.
+    if (error instanceof SignetError && error.code === 'ERR_LOG_CONFIG') return kind === 'log' ? [logDirectory] : [];
+    throw error;
   }
 }
 

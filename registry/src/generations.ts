@@ -3,7 +3,7 @@ import { readIfPresent, writeDurably } from './durable-files.ts';
 import type { InstanceLayout } from './layout.ts';
 
 /** What can be exchanged while the instance runs. */
-export const rotatedServices = ['ca', 'tsa', 'ctlog'] as const;
+export const rotatedServices = ['ca', 'tsa', 'ctlog', 'log', 'log-v1'] as const;
 
 export type RotatedService = (typeof rotatedServices)[number];
 
@@ -17,7 +17,10 @@ export interface GenerationPaths {
   readonly certificates: string;
 }
 
-export const firstGenerations: Generations = { ca: 1, tsa: 1, ctlog: 1 };
+export const firstGenerations: Generations = { ca: 1, tsa: 1, ctlog: 1, log: 1, 'log-v1': 1 };
+
+// Format 1 knew no shards of the transparency logs: whoever reads that alone would write into one that has ended.
+const format = 2;
 
 /** The first generation lies where `init` put it; later ones beside it, with their number. A log has no certificates. */
 export function generationPaths(layout: InstanceLayout, service: RotatedService, generation: number): GenerationPaths {
@@ -26,6 +29,8 @@ export function generationPaths(layout: InstanceLayout, service: RotatedService,
     ca: [layout.keys.caIntermediate, layout.certificates.ca] as const,
     tsa: [layout.keys.timestamp, layout.certificates.timestamp] as const,
     ctlog: [layout.keys.certificateLog, ''] as const,
+    log: [layout.keys.log, ''] as const,
+    'log-v1': [layout.keys.logV1, ''] as const,
   }[service];
   return { key: numbered(key), certificates: numbered(certificates) };
 }
@@ -41,7 +46,7 @@ export async function readGenerations(layout: InstanceLayout): Promise<Generatio
   const text = await readIfPresent(path);
   if (text === undefined) return firstGenerations;
   const value = parseJson(text, path) as Partial<Record<string, unknown>> | null;
-  if (value?.format !== 1) {
+  if (value?.format !== 1 && value?.format !== format) {
     throw new SignetError(
       'ERR_INSTANCE_FORMAT',
       `${path} has a format that this Signet does not know; use a newer one`,
@@ -52,9 +57,11 @@ export async function readGenerations(layout: InstanceLayout): Promise<Generatio
     if (typeof generation === 'number' && Number.isSafeInteger(generation) && generation > 0) return generation;
     throw new SignetError('ERR_INSTANCE', `${path}: ${service} must be a whole number from 1`);
   };
-  return { ca: read('ca'), tsa: read('tsa'), ctlog: read('ctlog') };
+  const authorities = { ca: read('ca'), tsa: read('tsa'), ctlog: read('ctlog') };
+  if (value.format === 1) return { ...firstGenerations, ...authorities };
+  return { ...authorities, log: read('log'), 'log-v1': read('log-v1') };
 }
 
 export function writeGenerations(layout: InstanceLayout, generations: Generations): Promise<void> {
-  return writeDurably(layout.state.generations, `${JSON.stringify({ format: 1, ...generations })}\n`);
+  return writeDurably(layout.state.generations, `${JSON.stringify({ format, ...generations })}\n`);
 }

@@ -10,8 +10,10 @@ import {
 import { readIfPresent, writeDurably } from './durable-files.ts';
 import { type Generations, writeGenerations } from './generations.ts';
 import type { Instance } from './initialize.ts';
+import type { InstanceLogs } from './instance-logs.ts';
 import {
   endRotation,
+  endTime,
   type Rotation,
   readRotations,
   serviceIdentity,
@@ -19,7 +21,14 @@ import {
   withGeneration,
   writeRotation,
 } from './rotation.ts';
-import { addService, endOtherServices, trustsService } from './trust-changes.ts';
+import {
+  addService,
+  addWritableLog,
+  endOtherServices,
+  endOtherWritableLogs,
+  type ServiceIdentity,
+  trustsService,
+} from './trust-changes.ts';
 import { createClientTrustConfig } from './trust-documents.ts';
 import { currentTargets } from './trust-repository.ts';
 
@@ -31,13 +40,13 @@ export interface MaintenanceOptions {
   readonly passphrase: string | undefined;
   /** Brings other generations into use. */
   readonly onSwitch: (generations: Generations) => Promise<void>;
+  /** The transparency logs, if they are served: the others' rotations go on without them. */
+  readonly logs: InstanceLogs | undefined;
   /** Takes sentences for the operator. */
   readonly onNote: (sentence: string) => void;
   readonly now: () => Date;
 }
 
-/** What an old generation made may be used a little after the switch: a certificate lives ten minutes. */
-const overlapMilliseconds = 15 * 60_000;
 const lookEveryMilliseconds = 2000;
 const renewEveryMilliseconds = 60_000;
 const day = 86_400_000;
@@ -125,37 +134,59 @@ export class Maintenance {
   }
 
   async #advance(rotation: Rotation): Promise<void> {
-    const { instance, passphrase, now, onNote, onSwitch } = this.#options;
-    const identity = await serviceIdentity(instance, rotation.service, rotation.generation, passphrase);
+    const { instance, passphrase, now, onNote, logs } = this.#options;
+    const { service } = rotation;
+    const isLog = service === 'log' || service === 'log-v1';
+    if (isLog && logs === undefined) return;
+    const identity = await serviceIdentity(instance, service, rotation.generation, passphrase);
     if (rotation.announced === undefined) {
-      const published = await this.#publish((text) => addService(text, identity, rotation.begun));
+      // What is announced is there: whoever looks at a log that has just come to be trusted finds it, empty.
+      if (service === 'log') await logs?.reach({ ...this.#generations, log: rotation.generation });
+      const published = await this.#publish({ trustedRoot: (text) => addService(text, identity, rotation.begun) });
       if (!published || !this.#isPublished((text) => trustsService(text, identity))) return;
       const announced = { ...rotation, announced: now() };
       await writeRotation(instance, announced);
       onNote(
-        `${rotation.service} ${rotation.generation} is trusted and comes into use at ${switchTime(announced)?.toISOString()}`,
+        `${service} ${rotation.generation} is trusted and comes into use at ${switchTime(announced)?.toISOString()}`,
       );
       if (rotation.leadSeconds === 0) await this.#advance(announced);
       return;
     }
     const due = switchTime(rotation);
     if (due === undefined || due > now()) return;
-    if (rotation.switched === undefined) {
-      const generations = withGeneration(this.#generations, rotation);
-      await onSwitch(generations);
-      // After the services have taken it: what is written down has been seen to work.
-      await writeGenerations(instance.layout, generations);
-      this.#generations = generations;
-      const switched = { ...rotation, switched: now() };
-      await writeRotation(instance, switched);
-      onNote(`${rotation.service} ${rotation.generation} is in use`);
-      await this.#advance(switched);
-      return;
+    if (rotation.switched === undefined) await this.#switch(rotation, identity);
+    else await this.#end(rotation, identity);
+  }
+
+  async #switch(rotation: Rotation, identity: ServiceIdentity): Promise<void> {
+    const { instance, now, onNote, onSwitch } = this.#options;
+    if (rotation.service === 'log') {
+      // The present shard takes entries until signers can have heard of the next one.
+      const { uri } = identity;
+      const start = switchTime(rotation) ?? now();
+      if (!(await this.#publish({ signingConfig: (text) => addWritableLog(text, uri, start) }))) return;
     }
-    const end = new Date(rotation.switched.getTime() + overlapMilliseconds);
-    const closed = (text: string) => endOtherServices(text, identity, end) === text;
-    const published = await this.#publish((text) => endOtherServices(text, identity, end));
-    if (!published || !this.#isPublished(closed)) return;
+    const generations = withGeneration(this.#generations, rotation);
+    await onSwitch(generations);
+    // After the services have taken it: what is written down has been seen to work.
+    await writeGenerations(instance.layout, generations);
+    this.#generations = generations;
+    const switched = { ...rotation, switched: now() };
+    await writeRotation(instance, switched);
+    onNote(`${rotation.service} ${rotation.generation} is in use`);
+    await this.#end(switched, identity);
+  }
+
+  async #end(rotation: Rotation, identity: ServiceIdentity): Promise<void> {
+    const { instance, onNote, logs } = this.#options;
+    const end = endTime(rotation);
+    if (end === undefined) return;
+    if (rotation.service === 'log') await logs?.v2.freezeBefore(rotation.generation, end);
+    const trustedRoot = (text: string) => endOtherServices(text, identity, end);
+    const signingConfig = (text: string) =>
+      rotation.service === 'log' ? endOtherWritableLogs(text, identity.uri, end) : text;
+    const published = await this.#publish({ trustedRoot, signingConfig });
+    if (!published || !this.#isPublished((text) => trustedRoot(text) === text)) return;
     await endRotation(instance, rotation);
     onNote(`the rotation of ${rotation.service} is done; what came before it is trusted until ${end.toISOString()}`);
   }
@@ -166,22 +197,32 @@ export class Maintenance {
   }
 
   /**
-   * Changes the trusted root on disk and in the trust root.
+   * Changes trusted root and signing config, on disk and in the trust root.
    *
-   * @returns whether it is published; otherwise it waits for a ceremony, for which a proposal is laid out
+   * @returns whether they are published; otherwise they wait for a ceremony, for which a proposal is laid out
    */
-  async #publish(change: (trustedRoot: string) => string): Promise<boolean> {
+  async #publish(change: TrustChange): Promise<boolean> {
     const { instance, trust, now, onNote } = this.#options;
     const { layout } = instance;
-    const text = (await readIfPresent(layout.trust.trustedRoot)) ?? '';
-    const changed = change(text);
-    if (changed !== text) {
-      const signingConfig: unknown = JSON.parse((await readIfPresent(layout.trust.signingConfig)) ?? '');
-      const both = createClientTrustConfig(JSON.parse(changed), signingConfig);
+    const files = { trustedRoot: layout.trust.trustedRoot, signingConfig: layout.trust.signingConfig };
+    const before = {
+      trustedRoot: await readText(files.trustedRoot),
+      signingConfig: await readText(files.signingConfig),
+    };
+    const { trustedRoot = same, signingConfig = same } = change;
+    const after = { trustedRoot: trustedRoot(before.trustedRoot), signingConfig: signingConfig(before.signingConfig) };
+    if (after.trustedRoot !== before.trustedRoot || after.signingConfig !== before.signingConfig) {
+      const both = createClientTrustConfig(JSON.parse(after.trustedRoot), JSON.parse(after.signingConfig));
       await writeDurably(layout.trust.clientTrustConfig, `${JSON.stringify(both, undefined, 2)}\n`);
-      await writeDurably(layout.trust.trustedRoot, changed);
+      if (after.signingConfig !== before.signingConfig) await writeDurably(files.signingConfig, after.signingConfig);
+      if (after.trustedRoot !== before.trustedRoot) await writeDurably(files.trustedRoot, after.trustedRoot);
     }
-    if (this.#isPublished((published) => published === changed)) return true;
+    const isPublished = (name: string, text: string) => Buffer.from(trust.target(name) ?? []).toString('utf8') === text;
+    if (
+      isPublished('trusted_root.json', after.trustedRoot) &&
+      isPublished('signing_config.v0.2.json', after.signingConfig)
+    )
+      return true;
     const targets = await currentTargets(layout, now());
     if (trust.canSignTargets) {
       await trust.publishTargets(targets);
@@ -195,6 +236,20 @@ export class Maintenance {
     }
     return false;
   }
+}
+
+/** What becomes of the documents that clients get; the same text where nothing changes. */
+interface TrustChange {
+  readonly trustedRoot?: (text: string) => string;
+  readonly signingConfig?: (text: string) => string;
+}
+
+function same(text: string): string {
+  return text;
+}
+
+async function readText(path: string): Promise<string> {
+  return (await readIfPresent(path)) ?? '';
 }
 
 /** A sentence about a role that expires soon and that nobody here can sign, or undefined. */

@@ -11,14 +11,11 @@ import type { InstanceLayout } from './layout.ts';
 import type { PublicMaterial } from './trust-documents.ts';
 import type { RootHolders } from './trust-repository.ts';
 
-/** The keys that a running instance signs with; the roots' are not among them. */
+/** The keys that a running instance signs with, beside those of its transparency logs; the roots' are not among them. */
 export interface InstanceMaterial {
   readonly caSigner: Signer;
   readonly timestampSigner: Signer;
   readonly certificateLogSigner: Signer;
-  readonly logSigner: Signer;
-  /** Absent in an instance that was made before there was a v1 log. */
-  readonly logV1Signer: Signer | undefined;
   readonly publicMaterial: PublicMaterial;
 }
 
@@ -142,15 +139,14 @@ export async function openMaterial(
     open(ca.key),
     open(timestamp.key),
     open(generationPaths(layout, 'ctlog', generations.ctlog).key),
-    open(layout.keys.log),
-    openIfPresent(layout.keys.logV1),
+    open(generationPaths(layout, 'log', generations.log).key),
+    // Once there are later ones, the key cannot be absent.
+    (generations['log-v1'] === 1 ? openIfPresent : open)(generationPaths(layout, 'log-v1', generations['log-v1']).key),
   ]);
   return {
     caSigner,
     timestampSigner,
     certificateLogSigner,
-    logSigner,
-    logV1Signer,
     publicMaterial: {
       authorityName: authorityName(configuration),
       caChain: await readChain(ca.certificates, caSigner),

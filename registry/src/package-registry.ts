@@ -7,10 +7,9 @@ import { defaultRegistryUrl } from './default-registry.ts';
 import { makeDirectory } from './durable-files.ts';
 import type { InstanceConfiguration } from './instance-file.ts';
 import type { InstanceLayout } from './layout.ts';
-import { instanceUrls, servicesPrefix } from './public-url.ts';
+import { servicesPrefix } from './public-url.ts';
 import { openRegistryKey, registryKeyFiles } from './registry-key.ts';
 import { sweepStorage } from './storage-sweep.ts';
-import { timestampUrl } from './trust-documents.ts';
 
 /** Verdaccio does not export the type of its configuration. */
 type VerdaccioConfiguration = Exclude<Parameters<typeof runServer>[0], string | undefined>;
@@ -83,7 +82,6 @@ export function verdaccioConfiguration(
   layout: InstanceLayout,
 ): VerdaccioConfiguration {
   const { uplink } = configuration;
-  const urls = instanceUrls(configuration.publicUrl);
   const proxied = uplink !== 'none';
   const owned = { access: '$all', publish: '$authenticated', unpublish: '$authenticated' };
   const settings = {
@@ -109,7 +107,7 @@ export function verdaccioConfiguration(
         advertise: configuration.advertiseEvidence,
         attestPublish: configuration.attestPublish,
         trustedPublishing: configuration.trustedPublishing,
-        witnesses: { log: urls.log, tsa: timestampUrl(urls) },
+        witnesses: { signingConfig: layout.trust.signingConfig },
         signatures: { key: { provided: signerName(layout) }, keys: registryKeyFiles(layout).keys },
       },
       // npm asks for vulnerabilities on every install; this passes the question on.

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Certificate, parseJson, SignetError } from '@signet/primitives/formats';
 import { createKeyFile, openSigner, type Signer } from '@signet/primitives/keys';
 import { createAuthority, createIntermediate } from '@signet/services/ca';
+import { shardUrl } from '@signet/services/log';
 import { createTimestampLeaf } from '@signet/services/tsa';
 import { createDurably, readIfPresent, writeDurably } from './durable-files.ts';
 import {
@@ -26,6 +27,8 @@ export interface Rotation {
   readonly begun: Date;
   /** How long the new trust is public before it is used, seconds. */
   readonly leadSeconds: number;
+  /** How long what came before is used and trusted beside the new generation, seconds. */
+  readonly overlapSeconds?: number;
   /** When the new trust was published. */
   readonly announced?: Date;
   /** When the new generation came into use. */
@@ -36,6 +39,8 @@ export interface Rotation {
 export interface RotationOptions {
   /** Default eight days: clients ask anew within the seven days for which the timestamp of the trust root is valid. */
   readonly leadSeconds?: number;
+  /** Only for the v2 log: how long the present shard still takes entries after the switch. Default one hour. */
+  readonly overlapSeconds?: number;
   /** Where the root keys are that left the machine. */
   readonly offlineKeys?: Pick<OfflineKeys, 'directory'>;
   readonly passphrase?: string;
@@ -45,6 +50,9 @@ export interface RotationOptions {
 }
 
 const defaultLeadSeconds = 8 * 24 * 3600;
+const defaultLogOverlapSeconds = 3600;
+/** What an old generation made may be used a little after the switch: a certificate lives ten minutes. */
+const defaultOverlapSeconds = 15 * 60;
 
 /**
  * Begins a rotation: makes key and certificate of the next generation and notes what is to happen. The instance publishes the new
@@ -59,12 +67,15 @@ export async function beginRotation(
 ): Promise<Rotation> {
   const { layout } = instance;
   const now = options.now ?? (() => new Date());
+  if (service === 'log-v1' && instance.urls.logV1 === null)
+    throw new SignetError('ERR_ROTATION', 'this instance has no v1 log: it was made before there was one');
   const generation = (await readGenerations(layout))[service] + 1;
   const rotation: Rotation = {
     service,
     generation,
     begun: new Date(Math.floor(now().getTime() / 1000) * 1000),
     leadSeconds: options.leadSeconds ?? defaultLeadSeconds,
+    ...(service === 'log' ? { overlapSeconds: options.overlapSeconds ?? defaultLogOverlapSeconds } : {}),
   };
   if ((await readRotation(instance, service)) !== undefined) throw underWay(service);
   // The material first: whatever is noted can be done. Two that begin at once collide at the key, which is never overwritten.
@@ -89,9 +100,10 @@ export async function readRotation(instance: Instance, service: RotatedService):
     const found = value[key];
     return typeof found === 'string' && !Number.isNaN(Date.parse(found)) ? new Date(found) : undefined;
   };
-  const { generation, leadSeconds } = value;
+  const { generation, leadSeconds, overlapSeconds } = value;
   const begun = time('begun');
-  if (typeof generation !== 'number' || typeof leadSeconds !== 'number' || begun === undefined) {
+  const overlaps = overlapSeconds === undefined || typeof overlapSeconds === 'number';
+  if (typeof generation !== 'number' || typeof leadSeconds !== 'number' || !overlaps || begun === undefined) {
     throw new SignetError('ERR_INSTANCE', `${path} is damaged; restore it from a backup`);
   }
   const announced = time('announced');
@@ -101,9 +113,15 @@ export async function readRotation(instance: Instance, service: RotatedService):
     generation,
     begun,
     leadSeconds,
+    ...(overlapSeconds === undefined ? {} : { overlapSeconds }),
     ...(announced === undefined ? {} : { announced }),
     ...(switched === undefined ? {} : { switched }),
   };
+}
+
+/** What an instance has that can be rotated. */
+export function servicesOf({ urls }: Instance): readonly RotatedService[] {
+  return rotatedServices.filter((service) => service !== 'log-v1' || urls.logV1 !== null);
 }
 
 /** All rotations that are under way. */
@@ -126,6 +144,11 @@ export function switchTime({ announced, leadSeconds }: Rotation): Date | undefin
   return announced === undefined ? undefined : new Date(announced.getTime() + leadSeconds * 1000);
 }
 
+/** When what came before a rotation that has switched is neither used nor trusted any more. */
+export function endTime({ switched, overlapSeconds = defaultOverlapSeconds }: Rotation): Date | undefined {
+  return switched === undefined ? undefined : new Date(switched.getTime() + overlapSeconds * 1000);
+}
+
 /** What a generation of a service is in the trusted root. @throws ERR_INSTANCE, ERR_KEY_FILE */
 export async function serviceIdentity(
   instance: Instance,
@@ -137,7 +160,13 @@ export async function serviceIdentity(
   const paths = generationPaths(layout, service, generation);
   const signer = await openSigner(paths.key, passphrase === undefined ? {} : { passphrase });
   const name = authorityName(configuration);
-  if (service === 'ctlog') return { service, uri: certificateLogUrl(urls, generation), key: signer.publicKey };
+  const key = signer.publicKey;
+  if (service === 'ctlog') return { service, uri: certificateLogUrl(urls, generation), key };
+  if (service === 'log') return { service, uri: shardUrl(urls.log, generation), key, firstUri: urls.log };
+  if (service === 'log-v1') {
+    const uri = urls.logV1 ?? '';
+    return { service, uri, key, firstUri: uri };
+  }
   const chain = await readChain(paths.certificates, signer);
   return { service, uri: service === 'ca' ? urls.ca : timestampUrl(urls), name, chain };
 }
@@ -150,7 +179,7 @@ async function makeGeneration(instance: Instance, rotation: Rotation, options: R
   const paths = generationPaths(layout, service, generation);
   const before = generationPaths(layout, service, generation - 1);
   const previous = await openSigner(before.key, keyOptions);
-  if (service === 'ctlog') {
+  if (service !== 'ca' && service !== 'tsa') {
     await makeKey(paths.key, previous, keyOptions, service);
     return;
   }
@@ -210,7 +239,13 @@ function underWay(service: RotatedService): SignetError {
   );
 }
 
-const names = { ca: 'certificate authority', tsa: 'timestamp authority', ctlog: 'certificate log' } as const;
+const names = {
+  ca: 'certificate authority',
+  tsa: 'timestamp authority',
+  ctlog: 'certificate log',
+  log: 'transparency log',
+  'log-v1': 'v1 transparency log',
+} as const;
 
 function rotationPath({ layout }: Instance, service: RotatedService): string {
   return join(layout.state.directory, `rotation-${service}.json`);

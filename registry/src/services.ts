@@ -14,12 +14,9 @@ import {
   ctRoutes,
   logOrigin,
   openCertificateLog,
-  openTransparencyLog,
-  RekorV1Tree,
   rekorV1Routes,
   rekorV2Routes,
   routeOptions,
-  type TransparencyLog,
 } from '@signet/services/log';
 import { TimestampAuthority, tsaRoutes } from '@signet/services/tsa';
 import { type TufRepository, tufRoutes } from '@signet/services/tuf';
@@ -27,6 +24,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import { describeInstance } from './description.ts';
 import { certificateLogDirectory, type Generations, generationPaths } from './generations.ts';
 import type { Instance } from './initialize.ts';
+import { InstanceLogs } from './instance-logs.ts';
 import { type InstanceMaterial, openCertificateLogSigner, openMaterial } from './material.ts';
 import { certificateLogUrl, servicesPrefix } from './public-url.ts';
 
@@ -44,6 +42,8 @@ export interface Services {
    * @throws what opening them throws; then the old ones go on
    */
   use(generations: Generations): Promise<void>;
+  /** The transparency logs, if they are served. */
+  readonly logs: InstanceLogs | undefined;
   /** Finishes what was accepted and closes the logs. */
   close(): Promise<void>;
 }
@@ -80,8 +80,7 @@ class OpenServices implements Services {
   readonly #options: ServicesOptions;
   readonly #closing: (() => void | Promise<void>)[] = [];
   readonly #certificateLogs = new Map<number, CertificateLog>();
-  #log: TransparencyLog | undefined;
-  #logV1: RekorV1Tree | undefined;
+  #logs: InstanceLogs | undefined;
   #memory: { usedTokens: ReturnType<typeof openUsedTokens>; issued: ReturnType<typeof openIssuanceLedger> } | undefined;
   #app: FastifyInstance | undefined;
 
@@ -101,6 +100,10 @@ class OpenServices implements Services {
     const before = this.#app;
     this.#app = app;
     await before?.close();
+  }
+
+  get logs(): InstanceLogs | undefined {
+    return this.#logs;
   }
 
   async close(): Promise<void> {
@@ -125,13 +128,10 @@ class OpenServices implements Services {
     });
     if (this.#serves('ca')) await this.#addAuthority(app, material, generations);
     if (this.#serves('log')) {
-      this.#log ??= await this.#openLog(material);
+      const { v2, v1 } = await this.#openLogs(generations);
       const { dsse = true, ...both } = rules === undefined ? {} : routeOptions(rules);
-      await app.register(rekorV2Routes(this.#log, { ...both, dsse }), { prefix: `${servicesPrefix}/log` });
-      this.#logV1 ??= await this.#openLogV1(material);
-      if (this.#logV1 !== undefined) {
-        await app.register(rekorV1Routes(this.#logV1, both), { prefix: `${servicesPrefix}/log-v1` });
-      }
+      await app.register(rekorV2Routes(v2, { ...both, dsse }), { prefix: `${servicesPrefix}/log` });
+      if (v1 !== undefined) await app.register(rekorV1Routes(v1, both), { prefix: `${servicesPrefix}/log-v1` });
     }
     if (this.#serves('tsa')) {
       const signer = material.timestampSigner;
@@ -200,24 +200,15 @@ class OpenServices implements Services {
     return log;
   }
 
-  async #openLogV1({ logV1Signer: signer }: InstanceMaterial): Promise<RekorV1Tree | undefined> {
-    if (signer === undefined) return undefined;
-    const { layout, urls } = this.#options.instance;
-    const { host } = new URL(urls.publicUrl);
-    const tree = await RekorV1Tree.open({ directory: layout.logV1Directory, host, signer });
-    this.#closing.push(() => tree.close());
-    return tree;
-  }
-
-  async #openLog(material: InstanceMaterial): Promise<TransparencyLog> {
-    const { layout, urls } = this.#options.instance;
-    const log = await openTransparencyLog({
-      directory: layout.logDirectory,
-      origin: logOrigin(urls.log),
-      signer: material.logSigner,
-    });
-    this.#closing.push(() => log.close());
-    return log;
+  async #openLogs(generations: Generations): Promise<InstanceLogs> {
+    const { instance, passphrase } = this.#options;
+    if (this.#logs === undefined) {
+      const logs = await InstanceLogs.open(instance, passphrase);
+      this.#logs = logs;
+      this.#closing.push(() => logs.close());
+    }
+    await this.#logs.reach(generations);
+    return this.#logs;
   }
 }
 

@@ -24,21 +24,21 @@ export function createTrustedRoot(urls: InstanceUrls, material: PublicMaterial, 
   const validFor = { start: created.toISOString() };
   return {
     mediaType: 'application/vnd.dev.sigstore.trustedroot+json;version=0.1',
-    tlogs: [
-      {
-        baseUrl: urls.log,
-        hashAlgorithm: 'SHA2_256',
-        publicKey: publicKey(material.logKey, 'PKIX_ED25519', created),
-        // Rekor v2: the untruncated C2SP key id of the checkpoint's signer.
-        logId: {
-          keyId: toBase64(logKeyId(logOrigin(urls.log), material.logKey)),
-        },
-      },
-      ...logV1(urls, material, created),
-    ],
+    tlogs: [transparencyLog(urls.log, material.logKey, created), ...logV1(urls, material, created)],
     certificateAuthorities: [authority(urls.ca, material.authorityName, material.caChain, validFor)],
     ctlogs: [certificateLog(urls.ct, material.certificateLogKey, created)],
     timestampAuthorities: [authority(timestampUrl(urls), material.authorityName, material.timestampChain, validFor)],
+  };
+}
+
+/** A log of Rekor v2 as a trusted root names it. */
+export function transparencyLog(baseUrl: string, key: PublicKeyInfo, start: Date): object {
+  return {
+    baseUrl,
+    hashAlgorithm: 'SHA2_256',
+    publicKey: publicKey(key, 'PKIX_ED25519', start),
+    // The untruncated C2SP key id of the checkpoint's signer.
+    logId: { keyId: toBase64(logKeyId(logOrigin(baseUrl), key)) },
   };
 }
 
@@ -71,11 +71,24 @@ export function createSigningConfig(urls: InstanceUrls, created: Date, withDevel
     mediaType: 'application/vnd.dev.sigstore.signingconfig.v0.2+json',
     caUrls: [service(urls.ca, 1)],
     oidcUrls: withDevelopmentIdentity ? [service(urls.oidc, 1)] : [],
-    rekorTlogUrls: [service(urls.log, 2)],
+    rekorTlogUrls: [writableLog(urls.log, created, operator)],
     rekorTlogConfig: { selector: 'ANY' },
     tsaUrls: [service(timestampUrl(urls), 1)],
     tsaConfig: { selector: 'ANY' },
   };
+}
+
+/** A place to write to, as a signing config names it. */
+export interface WritableLog {
+  readonly url: string;
+  readonly majorApiVersion: number;
+  readonly validFor: { readonly start: string; end?: string };
+  readonly operator: string;
+}
+
+/** A shard of the v2 log as a signing config names it. */
+export function writableLog(url: string, start: Date, operator: string): WritableLog {
+  return { url, majorApiVersion: 2, validFor: { start: start.toISOString() }, operator };
 }
 
 /** Both in one file, as sigstore-python's `--trust-config` takes them. */

@@ -79,7 +79,7 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
   const advertise = choice(section.advertise, 'signet.advertise', [true, false], false);
   if (advertise && publicUrl === undefined) throw bad('signet.advertise needs signet.publicUrl, which it points to');
   const attestPublish = choice(section.attestPublish, 'signet.attestPublish', [true, false], false);
-  const witnesses = section.witnesses === undefined ? undefined : parseWitnesses(section.witnesses);
+  const witnesses = section.witnesses === undefined ? undefined : parseWitnesses(section.witnesses, path);
   if (witnesses !== undefined && (section.signatures === undefined || publicUrl === undefined)) {
     throw bad('signet.witnesses needs signet.signatures and signet.publicUrl: they witness what that key signs');
   }
@@ -128,8 +128,13 @@ function parseSignatures(value: unknown, path: (value: unknown, where: string) =
   return { key: { provided: text(key.provided, 'signet.signatures.key.provided') }, keys };
 }
 
-function parseWitnesses(value: unknown): WitnessConfiguration {
-  const section = onlyKeys(mapping(value, 'signet.witnesses'), 'signet.witnesses', ['log', 'tsa']);
+function parseWitnesses(value: unknown, path: (value: unknown, where: string) => string): WitnessConfiguration {
+  const section = onlyKeys(mapping(value, 'signet.witnesses'), 'signet.witnesses', ['log', 'tsa', 'signingConfig']);
+  if (section.signingConfig !== undefined) {
+    if (section.log !== undefined || section.tsa !== undefined)
+      throw bad('signet.witnesses has either signingConfig, or log and tsa');
+    return { signingConfig: path(section.signingConfig, 'signet.witnesses.signingConfig') };
+  }
   const url = (key: 'log' | 'tsa') => baseUrl(section[key], `signet.witnesses.${key}`).replace(/\/$/, '');
   return { log: url('log'), tsa: url('tsa') };
 }

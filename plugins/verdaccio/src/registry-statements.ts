@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { parseIntegrity, publishAttestationType, toPurl } from '@signet/client/npm';
-import { signStatementWithKey } from '@signet/client/sign';
-import { statementV1, toHex, utf8 } from '@signet/primitives/formats';
+import { type SigningServices, servicesFromSigningConfig, signStatementWithKey } from '@signet/client/sign';
+import { parseSigningConfig, statementV1, toHex, utf8 } from '@signet/primitives/formats';
 import type { Release } from './evidence.ts';
 import { bundleFileName } from './evidence-names.ts';
 import type { NameLock } from './name-lock.ts';
@@ -10,12 +11,17 @@ import type { RuleFiles, Rules } from './rules.ts';
 import type { EvidenceStorage } from './storage.ts';
 
 /** Where the registry's own statements are timestamped and logged. */
-export interface WitnessConfiguration {
-  /** Base URL of a log with Rekor's v2 API. */
-  readonly log: string;
-  /** Timestamp authority (RFC 3161). */
-  readonly tsa: string;
-}
+export type WitnessConfiguration =
+  | {
+      /** Base URL of a log with Rekor's v2 API. */
+      readonly log: string;
+      /** Timestamp authority (RFC 3161). */
+      readonly tsa: string;
+    }
+  | {
+      /** A SigningConfig v0.2 file, which is read anew for each statement: logs go on at another place now and then. */
+      readonly signingConfig: string;
+    };
 
 /** Type of the statement in which a registry tells its policy. */
 export const policyPredicateType = 'urn:signet:registry-policy:v1';
@@ -123,12 +129,18 @@ export class RegistryStatements {
     const { bundle } = await signStatementWithKey(statementV1(statement), {
       signer: signer.signer(),
       keyId: signer.keyId,
-      services: { tsaUrls: [witnesses.tsa], logUrls: [witnesses.log] },
+      services: await servicesOf(witnesses),
       trust: rules.trust,
       http: { signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]) },
     });
     return bundle;
   }
+}
+
+/** @throws ERR_SIGNING_CONFIG_FORMAT, ERR_SERVICE_UNAVAILABLE, and what reading the file throws */
+async function servicesOf(witnesses: WitnessConfiguration): Promise<Pick<SigningServices, 'tsaUrls' | 'logUrls'>> {
+  if ('log' in witnesses) return { tsaUrls: [witnesses.tsa], logUrls: [witnesses.log] };
+  return servicesFromSigningConfig(parseSigningConfig(await readFile(witnesses.signingConfig, 'utf8')));
 }
 
 function sha256(text: string): string {

@@ -134,19 +134,47 @@ export class LogShards<Log extends ShardLog> {
    *
    * A crash in between leaves the old list or the new one; a shard that was made and not listed is used by the next rotation.
    *
-   * @param overlapMilliseconds how long the present shard still takes entries, for clients that have not heard of the new one
+   * @param overlapMilliseconds how long the present shard still takes entries, for clients that have not heard of the new one;
+   *   with Infinity until {@link LogShards.freezeBefore} says when
    * @throws what opening a log throws; ERR_LOG_STORAGE
    */
   rotate(overlapMilliseconds = 0): Promise<LogShard<Log>> {
-    const rotated = this.#rotation.then(() => this.#rotate(overlapMilliseconds));
-    this.#rotation = rotated.catch(() => undefined);
-    return rotated;
+    return this.#inTurn(() => this.#rotate(overlapMilliseconds));
+  }
+
+  /**
+   * Says from when on every shard before this one takes no more entries, where that is not said yet.
+   *
+   * @throws ERR_LOG_STORAGE
+   */
+  freezeBefore(number: number, frozenAt: Date): Promise<void> {
+    return this.#inTurn(async () => {
+      const open = this.#shards.filter((shard) => shard.number < number && shard.frozenAt === undefined);
+      if (open.length === 0) return;
+      const before = this.#shards;
+      this.#shards = before.map((shard) => (open.includes(shard) ? { ...shard, frozenAt } : shard));
+      try {
+        this.#save();
+      } catch (error) {
+        this.#shards = before;
+        throw error;
+      }
+      await this.#options.onChange?.(this);
+      for (const shard of open) await this.#freezeInTime({ ...shard, frozenAt });
+    });
+  }
+
+  #inTurn<Result>(change: () => Promise<Result>): Promise<Result> {
+    const changed = this.#rotation.then(change);
+    this.#rotation = changed.catch(() => undefined);
+    return changed;
   }
 
   async #rotate(overlapMilliseconds: number): Promise<LogShard<Log>> {
     const previous = this.active;
     const openedAt = new Date();
-    const frozenAt = new Date(openedAt.getTime() + overlapMilliseconds);
+    const frozenAt =
+      overlapMilliseconds === Number.POSITIVE_INFINITY ? undefined : new Date(openedAt.getTime() + overlapMilliseconds);
     const number = previous.number + 1;
     const place = { number, directory: this.#directoryOf(number), openedAt, frozenAt: undefined };
     const shard = { ...place, log: await this.#options.open(place) };
