@@ -4,6 +4,7 @@ export * from './evidence-batch.ts';
 export * from './judge-package.ts';
 export * from './npm-settings.ts';
 export * from './preflight.ts';
+export * from './project-violations.ts';
 export * from './registry-version.ts';
 export * from './releases.ts';
 export * from './verify-ahead.ts';

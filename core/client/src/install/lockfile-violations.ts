@@ -5,28 +5,39 @@ import {
   isPrivateName,
   matchesName,
   type Policy,
+  type TrustLock,
   type Violation,
 } from '../policy/index.ts';
+
+/** What a lockfile and the files beside it are judged by. */
+export interface ProjectRules {
+  readonly policy: Policy;
+  /** Packages that were proven before: to be held to that, a name must not be served from elsewhere. */
+  readonly lock?: TrustLock | undefined;
+}
 
 /**
  * What a lockfile says of one package that evidence about a tarball cannot make good: no hash to bind it to, a source without a tarball,
  * a patch, or another package under a name that people rely on.
+ *
+ * @param judgesLinks whether folders are left to who knows the project (`projectViolations`)
  */
-export function lockfileViolations(policy: Policy, entry: LockedPackage): Violation[] {
+export function lockfileViolations(rules: ProjectRules, entry: LockedPackage, judgesLinks = true): Violation[] {
+  const { policy, lock } = rules;
   const { name, alias, version = '', location } = entry;
   // Nearly all are plain, and thousands of them are looked at before anything is installed.
   const isTarball = entry.source === 'registry' && entry.integrity !== undefined;
   if (isTarball && alias === undefined && !entry.hasShrinkwrap && !entry.patched) return [];
-  const concerned = concernsPackage(policy, name, version, entry.integrity);
+  const concerned = concernsPackage(policy, name, version, entry.integrity, lock);
   // A folder of the project is the project's own code, reviewed with it; one outside is anybody's.
-  if (entry.source === 'link' && (!concerned || isInside(entry.resolved))) return [];
+  if (entry.source === 'link' && (!judgesLinks || !concerned || isInside(entry.resolved))) return [];
   const base = {
     package: version === '' ? name : `${name}@${version}`,
-    severity: isError(policy, name, version) ? 'error' : 'warning',
+    severity: isError(rules, name, version) ? 'error' : 'warning',
     evidence: location,
   } as const;
   const violations: Violation[] = [];
-  if (alias !== undefined && hidesName(policy, alias, name, version)) {
+  if (alias !== undefined && hidesName(rules, alias, name, version)) {
     violations.push({
       ...base,
       severity: 'error',
@@ -88,17 +99,34 @@ function isInside(target: string | undefined): boolean {
   return first !== undefined && first !== '' && first !== '..' && !first.includes(':') && !target?.includes('\\');
 }
 
-/** Whether an alias slips another package under a name that a root owns or that a rule is about. */
-function hidesName(policy: Policy, alias: string, name: string, version: string): boolean {
+/** Whether a root owns the name, a rule is about some version of it, or it was proven before. */
+export function isNamed({ policy, lock }: ProjectRules, name: string): boolean {
+  return (
+    isPrivateName(policy, name) ||
+    lock?.packages.has(name) === true ||
+    policy.rules.some(({ match }) => matchesName(match, name, undefined))
+  );
+}
+
+/** Whether an alias slips another package under a name that a root owns, that a rule is about, or that was proven before. */
+export function hidesName(
+  { policy, lock }: ProjectRules,
+  alias: string,
+  name: string,
+  version: string | undefined,
+): boolean {
+  if (alias === name) return false;
   return (
     isPrivateName(policy, alias) ||
+    lock?.packages.has(alias) === true ||
     policy.rules.some(({ match }) => matchesName(match, alias, undefined) && !matchesName(match, name, version))
   );
 }
 
-/** An owned name and an enforced rule stop the installation; for names that nobody mentions it is noMatch that says. */
-function isError(policy: Policy, name: string, version: string): boolean {
+/** An owned name, an enforced rule and a pin stop the installation; for names that nobody mentions it is noMatch that says. */
+export function isError({ policy, lock }: ProjectRules, name: string, version: string | undefined): boolean {
   const rules = policy.rules.filter(({ match }) => matchesName(match, name, version));
   if (isPrivateName(policy, name) || rules.some(({ mode }) => mode === 'enforce')) return true;
+  if (lock?.packages.has(name) === true && policy.pins.downgrade === 'error') return true;
   return rules.length === 0 && policy.noMatch === 'deny';
 }

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { SignetError } from '@signet/primitives/basics';
 import type { LockedPackage } from '../npm/lockfile/index.ts';
 import {
@@ -16,6 +17,7 @@ import type { JudgeOptions, PackageToJudge } from './judge-package.ts';
 import { type ProjectLockfile, readProjectLockfile } from './lockfile.ts';
 import { lockfileViolations } from './lockfile-violations.ts';
 import { mapConcurrently } from './pool.ts';
+import { projectViolations } from './project-violations.ts';
 import type { JudgedPackage, LockfileReport } from './report.ts';
 import { VerdictCache, type VerdictSubject } from './verdict-cache.ts';
 
@@ -49,7 +51,12 @@ type Candidate = PackageToJudge & { readonly integrity: string; readonly locatio
 export async function verifyLockfile(options: VerifyLockfileOptions): Promise<LockfileReport> {
   const { policy, onProgress } = options;
   const { path, lock } = options.lockfile ?? (await readProjectLockfile(options.projectDirectory));
-  const violations: Violation[] = lock.packages.flatMap((entry) => lockfileViolations(policy, entry));
+  const rules = { policy, lock: options.pins?.lock };
+  const project = isNpms(path) ? await projectViolations(rules, options.projectDirectory, lock) : undefined;
+  const violations: Violation[] = lock.packages.flatMap((entry) =>
+    lockfileViolations(rules, entry, project === undefined),
+  );
+  for (const one of project ?? []) if (!violations.some((other) => saysMore(other, one))) violations.push(one);
   const { candidates, unmatched, local } = sort(options, lock.packages, violations);
   const failures: LockfileReport['failures'][number][] = [];
   const known = new Map<Candidate, JudgedPackage>();
@@ -91,6 +98,17 @@ export async function verifyLockfile(options: VerifyLockfileOptions): Promise<Lo
     failures,
     allowed: failures.length === 0 && violations.every(({ severity }) => severity === 'warning'),
   };
+}
+
+/** Whether npm installs from it, beside a package.json. */
+function isNpms(path: string): boolean {
+  return ['package-lock.json', 'npm-shrinkwrap.json'].includes(basename(path));
+}
+
+/** Whether a violation already says of a version what another says of its name. */
+function saysMore(known: Violation, other: Violation): boolean {
+  const same = known.package === other.package || known.package.startsWith(`${other.package}@`);
+  return same && known.code === other.code && (known.severity === 'error' || other.severity === 'warning');
 }
 
 /** Whether patterns name a package of a lockfile; a link may have no version. */

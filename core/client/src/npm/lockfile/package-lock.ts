@@ -2,7 +2,7 @@ import { fromUtf8, parseJson, SignetError } from '@signet/primitives/basics';
 import { isIntegrity, parseIntegrity } from './integrity.ts';
 import { isJsonObject, type JsonObject, JsonReader, own } from './json-value.ts';
 import { isExactVersion, isInstallableName } from './package-name.ts';
-import { isHostedGit } from './package-spec.ts';
+import { isHostedGit, readPackageSpec } from './package-spec.ts';
 
 /**
  * How a package gets into node_modules.
@@ -31,10 +31,27 @@ export interface LockedPackage {
   readonly integrity?: string;
   readonly dev: boolean;
   readonly optional: boolean;
+  /** npm goes on without it when it cannot be fetched or its scripts fail. */
+  readonly mayFail?: boolean;
+  /** npm looks into its package.json for scripts to run. */
+  readonly hasInstallScript?: boolean;
+  /** Commands that npm links to files of it, as the lockfile has them and not its package.json. */
+  readonly bin?: Readonly<Record<string, string>>;
   /** Its tarball holds an npm-shrinkwrap.json, which npm follows for what lies below the package. */
   readonly hasShrinkwrap: boolean;
   /** npm will change the package with a patch after unpacking it (lockfile version 4). */
   readonly patched: boolean;
+}
+
+/** A dependency that is not simply a version, a range or a tag of a registry. */
+export interface SpecialDependency {
+  /** Where it stands, for people: `node_modules/a dependencies`. */
+  readonly where: string;
+  /** The folder of who asks, relative to the project, to which paths are relative. */
+  readonly folder: string;
+  /** What it is imported by. */
+  readonly name: string;
+  readonly spec: string;
 }
 
 /** What matters of a package-lock.json or npm-shrinkwrap.json. */
@@ -42,6 +59,10 @@ export interface PackageLock {
   readonly lockfileVersion: number;
   /** In the order of the file. The project itself and its workspace folders are not among them; links to these are. */
   readonly packages: readonly LockedPackage[];
+  /** Dependencies of packages that npm would fetch from elsewhere, should it find that what is locked is not what they ask for. */
+  readonly special?: readonly SpecialDependency[];
+  /** What the lockfile says that package.json asks for. */
+  readonly root?: JsonObject;
 }
 
 const maxBytes = 128 * 1024 * 1024;
@@ -91,6 +112,7 @@ export function readPackageLock(content: string | Uint8Array): PackageLock {
     throw new SignetError('ERR_INPUT_TOO_LARGE', `lockfile has more than ${maxPackages} packages`);
   }
   const packages: LockedPackage[] = [];
+  const special: SpecialDependency[] = [];
   for (const location of locations) {
     const installedName = nameOfLocation(location);
     const entry = own(entries, location);
@@ -98,8 +120,48 @@ export function readPackageLock(content: string | Uint8Array): PackageLock {
     if (Object.hasOwn(entry, '__proto__')) reader.fail(`packages[${JSON.stringify(location)}] has a __proto__`);
     if (installedName === undefined) assertOwnFolder(location, entry);
     else packages.push(lockedPackage(location, installedName, entry));
+    collectSpecial(entry, location, `the lockfile${location === '' ? '' : `, ${location},`}`, special);
   }
-  return { lockfileVersion, packages };
+  const root = own(entries, '');
+  return { lockfileVersion, packages, special, ...(isJsonObject(root) ? { root } : {}) };
+}
+
+/** Members of a package.json, and of an entry, in which npm looks for dependencies. */
+export const dependencyMembers = [
+  'dependencies',
+  'devDependencies',
+  'optionalDependencies',
+  'peerDependencies',
+] as const;
+
+/** What nearly all dependencies look like: versions, ranges, and names of tags. */
+const plainSpec = /^[\w\s.*^~<>=|+-]*$/;
+
+/**
+ * Adds those dependencies that are neither versions nor ranges nor tags.
+ *
+ * @param folder of the manifest, relative to the project
+ * @param where names the manifest
+ * @throws ERR_LOCKFILE
+ */
+export function collectSpecial(
+  manifest: JsonObject,
+  folder: string,
+  where: string,
+  special: SpecialDependency[],
+): void {
+  for (const member of dependencyMembers) {
+    const dependencies = own(manifest, member);
+    if (dependencies === undefined || dependencies === null) continue;
+    if (!isJsonObject(dependencies)) reader.fail(`${member} in ${where} must be an object`);
+    for (const name of Object.keys(dependencies)) {
+      const spec = own(dependencies, name);
+      if (typeof spec !== 'string') reader.fail(`${member} in ${where} must hold strings`);
+      if (plainSpec.test(spec) && !spec.endsWith('.tgz') && !spec.endsWith('.tar') && !spec.startsWith('.')) continue;
+      const { kind } = readPackageSpec(spec);
+      if (kind !== 'range' && kind !== 'tag') special.push({ where: `${where} ${member}`, folder, name, spec });
+    }
+  }
 }
 
 /** What nearly all locations look like: folders named node_modules with a package in each, in lower case. */
@@ -212,10 +274,25 @@ function lockedPackage(location: string, installedName: string, entry: JsonObjec
     ...(integrity === undefined ? {} : { integrity }),
     dev: flag('dev') || devOptional,
     optional: flag('optional') || devOptional,
+    ...(flag('optional') ? { mayFail: true } : {}),
+    ...(flag('hasInstallScript') ? { hasInstallScript: true } : {}),
+    ...binOf(own(entry, 'bin'), name, where),
     // npm takes either spelling from a lockfile.
     hasShrinkwrap: flag('hasShrinkwrap') || flag('_hasShrinkwrap'),
     patched: own(entry, 'patched') !== undefined,
   };
+}
+
+function binOf(
+  bin: unknown,
+  name: string,
+  where: (member: string) => string,
+): { readonly bin?: Readonly<Record<string, string>> } {
+  if (bin === undefined || bin === null) return {};
+  if (typeof bin === 'string') return { bin: { [name]: bin } };
+  const commands = reader.object(bin, where('bin'));
+  for (const [command, file] of Object.entries(commands)) reader.string(file, `${where('bin')}.${command}`);
+  return { bin: commands as Readonly<Record<string, string>> };
 }
 
 /** One sha512, or undefined where there is nothing to bind evidence to. Several hashes are refused: see parseIntegrity. */
