@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { isExactVersion, isInstallableName, toPurl } from '@signet/client/npm';
 import type { ServingParts } from './attestations.ts';
+import type { StoredEvidence } from './evidence-reader.ts';
 import { assertAllowed } from './permission.ts';
 import { Refusal } from './refusal.ts';
 import type { Next, Request, Response } from './verdaccio-host.ts';
@@ -9,6 +10,15 @@ const path = '/-/signet/v1/attestations:batch';
 
 /** More than the largest lockfiles have. */
 const maximumPackages = 20_000;
+
+/** What the endpoint works with. */
+export interface BatchParts extends ServingParts {
+  /** Says what uplinks have about versions of names that are not owned here. */
+  readonly proxied?: ProxiedEvidence | undefined;
+}
+
+/** @throws what is wrong with an uplink */
+export type ProxiedEvidence = (name: string, version: string) => Promise<StoredEvidence | undefined>;
 
 interface Target {
   readonly name: string;
@@ -21,9 +31,9 @@ interface Target {
  * have `integrity: null` and no attestations; what cannot be read has an `error`, which is no "none".
  */
 export class BatchEndpoint {
-  readonly #parts: ServingParts;
+  readonly #parts: BatchParts;
 
-  constructor(parts: ServingParts) {
+  constructor(parts: BatchParts) {
     this.#parts = parts;
   }
 
@@ -55,10 +65,11 @@ export class BatchEndpoint {
   }
 
   async #describe(request: Request, { name, version }: Target): Promise<object> {
-    const { names, auth, reader } = this.#parts;
+    const { names, auth, reader, proxied } = this.#parts;
     const purl = toPurl(name, version);
     const none = { purl, integrity: null, attestations: [] };
-    if (!names.has(name)) return none;
+    const owned = names.has(name);
+    if (!owned && proxied === undefined) return none;
     try {
       await assertAllowed(auth, 'access', request, name);
     } catch {
@@ -66,7 +77,7 @@ export class BatchEndpoint {
       return none;
     }
     try {
-      const stored = await reader.read(name, version);
+      const stored = await (owned ? reader.read(name, version) : proxied?.(name, version));
       return stored === undefined
         ? none
         : { purl, integrity: stored.integrity ?? null, attestations: stored.attestations };

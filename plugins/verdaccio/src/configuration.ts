@@ -5,6 +5,7 @@ import { type OwnedNames, ownedNames } from './names.ts';
 import type { SignatureConfiguration } from './registry-signer.ts';
 import type { WitnessConfiguration } from './registry-statements.ts';
 import type { TrustedPublisher } from './trusted-publishing.ts';
+import { parseUplinks, type UplinkConfiguration } from './uplink-configuration.ts';
 
 /** `middlewares.signet` of Verdaccio's configuration, checked; paths are absolute. */
 export interface PluginConfiguration {
@@ -20,6 +21,8 @@ export interface PluginConfiguration {
   readonly publish: Enforcement;
   /** Whether the policy decides about what is served. */
   readonly tarballs: Enforcement;
+  /** What becomes of packages that come from uplinks. */
+  readonly uplinks: UplinkConfiguration;
   /** How the registry signs what it serves; absent when it does not. */
   readonly signatures?: SignatureConfiguration;
   /** Whether Verdaccio's web page shows the evidence. */
@@ -53,6 +56,7 @@ const known = [
   'auditLog',
   'publish',
   'tarballs',
+  'uplinks',
   'signatures',
   'witnesses',
   'attestPublish',
@@ -111,6 +115,7 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
     ...(witnesses === undefined ? {} : { witnesses }),
     publish: choice(section.publish, 'signet.publish', enforcements, 'enforce'),
     tarballs: choice(section.tarballs, 'signet.tarballs', enforcements, 'enforce'),
+    uplinks: parseUplinks(section.uplinks, path),
     limits: {
       bundleBytes: limit('bundleBytes', 'bytes', 1024 * 1024),
       unpackedBytes: limit('unpackedBytes', 'bytes', 1024 ** 3),

@@ -24,6 +24,8 @@ import type { EvidenceStorage } from './storage.ts';
 import { StoredVersions } from './stored-versions.ts';
 import { TarballGate } from './tarball-gate.ts';
 import { TrustedPublishing } from './trusted-publishing.ts';
+import { mergeKeys } from './uplink-keys.ts';
+import { openUplinks } from './uplinks.ts';
 import type { App, Auth, Logger, Storage } from './verdaccio-host.ts';
 import { Verdaccio6Storage } from './verdaccio6-storage.ts';
 
@@ -82,6 +84,7 @@ export default class SignetPlugin {
       lifetime: limits.verdictSeconds * 1000,
       logger,
     });
+    const uplinks = openUplinks({ configuration, auth, storage, verdaccioStorage, rules, logger });
     const shared = {
       configuration,
       auth,
@@ -112,13 +115,17 @@ export default class SignetPlugin {
       background.run((signal) => statements.attestPublish(release, signal));
     };
     app.use(new PublishGate({ ...shared, onAnswered }).handle);
+    if (uplinks !== undefined) app.use(uplinks.endpoint);
     app.use(new AttestationEndpoint({ names, auth, reader }).handle);
-    app.use(new BatchEndpoint({ names, auth, reader }).handle);
+    app.use(new BatchEndpoint({ names, auth, reader, proxied: uplinks?.evidenceOf }).handle);
     app.use(new BundleEndpoint({ ...shared, onAttached: forget }).handle);
     app.use(visibilityEndpoint(auth));
     if (configuration.panel) app.use(new PanelEndpoint({ ...shared, names }).handle);
     if (configuration.panel) addToPage(config);
-    if (signer !== undefined) app.use(keyEndpoint(() => signer.keys()));
+    const pinned = uplinks?.keys ?? [];
+    if (signer !== undefined || pinned.length > 0) {
+      app.use(keyEndpoint(() => mergeKeys(signer?.keys() ?? noKeys, pinned)));
+    }
     if (statements !== undefined) app.use(policyEndpoint(statements, logger));
     const stored = new StoredVersions({ ...shared, names, signer, onChanged: forget });
     // npm calls a version without a signature an attack as soon as the registry has keys at all.
