@@ -106,7 +106,9 @@ function recordSignatureChecks(verifyOnce: () => void): { run: () => void; count
   const original = crypto.verify;
   const calls: Parameters<Verify>[] = [];
   crypto.verify = ((...call: Parameters<Verify>) => {
-    calls.push(call);
+    const [hash, message, key, signature] = call;
+    // A copy, because verification uses some of its memory again.
+    calls.push([hash, Uint8Array.from(message as Uint8Array), key, signature] as unknown as Parameters<Verify>);
     return original(...call);
   }) as Verify;
   syncBuiltinESMExports();

@@ -37,8 +37,8 @@ export function verifyScts(
       const logs = trust.certificateLogsById(sct.logId);
       if (logs.length === 0) continue;
       const log = logs.find((candidate) => isWithin(candidate.validFor, sct.timestamp));
-      const shown = sct.timestamp.toISOString();
       if (log === undefined || sct.timestamp.getTime() > Date.now() + clockSkew) {
+        const shown = sct.timestamp.toISOString();
         throw new SignetError('ERR_SCT_INVALID', `certificate log ${toHex(sct.logId)} is not trusted at ${shown}`, {
           found: shown,
         });

@@ -128,7 +128,8 @@ function readKey(bundle: Bundle, options: VerifyOptions): SigningKey {
       });
     }
     const certificate = Certificate.parse(bundle.key.certificate);
-    const key = importPublicKey(certificate.publicKey);
+    const isWhole = bundle.content.kind === 'dsse' || options.artifact instanceof Uint8Array;
+    const key = importPublicKey(certificate.publicKey, isWhole ? 'messages' : undefined);
     return { key, keyDetails: undefined, certificate, expected, hint: '' };
   }
   if (expected === undefined) {

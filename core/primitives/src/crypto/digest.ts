@@ -12,7 +12,12 @@ export const digestLengths: Readonly<Record<DigestAlgorithm, number>> = {
 /** Digest of the concatenation of `parts`. */
 export function digest(algorithm: DigestAlgorithm, ...parts: readonly Uint8Array[]): Uint8Array {
   const [first, ...rest] = parts;
-  if (first !== undefined && rest.length === 0) return hash(algorithm, first, 'buffer');
+  if (first !== undefined && rest.length === 0) {
+    // As a string of octets the digest costs a third of what a new Buffer for it does.
+    const value = Buffer.allocUnsafe(digestLengths[algorithm]);
+    value.write(hash(algorithm, first, 'binary'), 'latin1');
+    return value;
+  }
   const hasher = createHash(algorithm);
   for (const part of parts) hasher.update(part);
   return hasher.digest();

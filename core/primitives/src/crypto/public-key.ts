@@ -18,13 +18,14 @@ const imported = Symbol('imported key');
  * Imports a public key. The same {@link PublicKeyInfo} value is imported once.
  *
  * @param key DER of SubjectPublicKeyInfo, or what was read from it
+ * @param use `messages` where it is known that whole messages will be checked: then OpenSSL's object is made at once
  * @throws ERR_DER, ERR_KEY_UNSUPPORTED: also for a point that is not on its curve
  */
-export function importPublicKey(key: Uint8Array | PublicKeyInfo): VerificationKey {
+export function importPublicKey(key: Uint8Array | PublicKeyInfo, use?: 'messages'): VerificationKey {
   const info = key instanceof Uint8Array ? parsePublicKeyInfo(key) : key;
   const known = (info as { [imported]?: VerificationKey })[imported];
   if (known !== undefined) return known;
-  const verificationKey = new ImportedKey(info);
+  const verificationKey = new ImportedKey(info, use === 'messages');
   if (Object.isExtensible(info)) Object.defineProperty(info, imported, { value: verificationKey });
   return verificationKey;
 }
@@ -37,9 +38,10 @@ class ImportedKey implements VerificationKey {
   readonly info: PublicKeyInfo;
   #keyObject: KeyObject | undefined;
 
-  constructor(info: PublicKeyInfo) {
+  constructor(info: PublicKeyInfo, isForMessages: boolean) {
     this.info = info;
-    if (info.curve === undefined) this.#keyObject = openSslKey(info);
+    // OpenSSL checks the point as well, when it reads the key.
+    if (info.curve === undefined || isForMessages) this.#keyObject = openSslKey(info);
     else if (!isOnCurve(info.curve, info.keyBytes)) throw unusable(info, 'its point is not on the curve');
   }
 

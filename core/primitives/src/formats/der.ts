@@ -180,15 +180,33 @@ export class DerNode {
 
   /** UTCTime or GeneralizedTime as RFC 5280 §4.1.2.5 allows them: in Zulu, with seconds, without fractions. */
   time(): Date {
-    if (this.tag === tags.utcTime) {
-      const match = /^(\d\d)(\d{10})Z$/.exec(this.#ascii());
-      if (match?.[1] === undefined || match[2] === undefined) throw malformed(this.#what, 'a UTCTime is malformed');
-      return dateOf(`${Number(match[1]) >= 50 ? '19' : '20'}${match[1]}${match[2]}`, '', this.#what);
+    const isShort = this.tag === tags.utcTime;
+    if (!isShort) this.expect(tags.generalizedTime);
+    const digits = isShort ? 12 : 14;
+    const problem = isShort ? 'a UTCTime is malformed' : 'a GeneralizedTime is malformed';
+    if (this.#end - this.#contentStart !== digits + 1 || this.#source[this.#end - 1] !== 0x5a) {
+      throw malformed(this.#what, problem);
     }
-    this.expect(tags.generalizedTime);
-    const match = /^(\d{14})Z$/.exec(this.#ascii());
-    if (match?.[1] === undefined) throw malformed(this.#what, 'a GeneralizedTime is malformed');
-    return dateOf(match[1], '', this.#what);
+    // From behind: a year of two digits is the one of 1950 to 2049 (RFC 5280 §4.1.2.5.1).
+    const pair = (place: number): number => {
+      const [tens, ones] = [this.#digitAt(place), this.#digitAt(place + 1)];
+      if (tens < 0 || tens > 9 || ones < 0 || ones > 9) throw malformed(this.#what, problem);
+      return tens * 10 + ones;
+    };
+    const start = digits - 12;
+    const century = isShort ? (pair(0) >= 50 ? 1900 : 2000) : pair(0) * 100;
+    return dateOf(
+      {
+        year: century + pair(start),
+        month: pair(start + 2),
+        day: pair(start + 4),
+        hour: pair(start + 6),
+        minute: pair(start + 8),
+        second: pair(start + 10),
+        millisecond: 0,
+      },
+      this.#what,
+    );
   }
 
   /** GeneralizedTime with an optional fraction of a second, as RFC 3161 §2.4.2 allows it; cut to milliseconds. */
@@ -196,7 +214,20 @@ export class DerNode {
     this.expect(tags.generalizedTime);
     const match = /^(\d{14})(?:\.(\d{0,8}[1-9]))?Z$/.exec(this.#ascii());
     if (match?.[1] === undefined) throw malformed(this.#what, 'a GeneralizedTime is malformed');
-    return dateOf(match[1], match[2] ?? '', this.#what);
+    const [, digits, fraction = ''] = match;
+    const part = (from: number, to: number) => Number(digits.slice(from, to));
+    return dateOf(
+      {
+        year: part(0, 4),
+        month: part(4, 6),
+        day: part(6, 8),
+        hour: part(8, 10),
+        minute: part(10, 12),
+        second: part(12, 14),
+        millisecond: Number(fraction.slice(0, 3).padEnd(3, '0')),
+      },
+      this.#what,
+    );
   }
 
   /** Text of a string type (UTF-8, printable, IA5 or Teletex, the last three as ASCII). */
@@ -206,6 +237,11 @@ export class DerNode {
       throw malformed(this.#what, `tag 0x${this.tag.toString(16)} is not a string`);
     }
     return this.#ascii();
+  }
+
+  /** The decimal digit at this place of the contents; outside 0 to 9 where it is none. */
+  #digitAt(place: number): number {
+    return (this.#source[this.#contentStart + place] ?? 0) - 0x30;
   }
 
   #ascii(): string {
@@ -304,16 +340,26 @@ function decodeArcs(content: Uint8Array, what: string): string {
   return arcs.join('.');
 }
 
-function dateOf(digits: string, fraction: string, what: string): Date {
-  const part = (from: number, to: number) => Number(digits.slice(from, to));
-  const [year, month, day] = [part(0, 4), part(4, 6), part(6, 8)];
-  const [hour, minute, second] = [part(8, 10), part(10, 12), part(12, 14)];
+interface TimeFields {
+  readonly year: number;
+  /** From 1. */
+  readonly month: number;
+  readonly day: number;
+  readonly hour: number;
+  readonly minute: number;
+  readonly second: number;
+  readonly millisecond: number;
+}
+
+function dateOf(fields: TimeFields, what: string): Date {
+  const { year, month, day, hour, minute, second, millisecond } = fields;
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
-  date.setUTCHours(hour, minute, second, Number(fraction.slice(0, 3).padEnd(3, '0')));
+  date.setUTCHours(hour, minute, second, millisecond);
   // Date rolls over what does not exist (30 February, hour 24): the fields tell.
   if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day || hour > 23 || minute > 59 || second > 59) {
-    throw malformed(what, `the time ${digits} does not exist`);
+    const shown = [year, month, day, hour, minute, second].join(' ');
+    throw malformed(what, `the time ${shown} does not exist`);
   }
   return date;
 }

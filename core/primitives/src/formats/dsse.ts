@@ -1,4 +1,4 @@
-import { concat, fromBase64, toBase64, utf8 } from './bytes.ts';
+import { allocate, fromBase64, toBase64 } from './bytes.ts';
 import { SignetError } from './errors.ts';
 import { JsonReader } from './json.ts';
 
@@ -18,13 +18,19 @@ export interface Envelope {
   readonly signatures: readonly EnvelopeSignature[];
 }
 
+const encoder = new TextEncoder();
+
 /**
  * What a DSSE signature is made over: `DSSEv1 SP LEN(type) SP type SP LEN(body) SP body`, lengths in bytes and decimal
  * (DSSE protocol.md).
  */
 export function preAuthenticationEncoding(payloadType: string, payload: Uint8Array): Uint8Array {
-  const type = utf8(payloadType);
-  return concat(utf8(`DSSEv1 ${type.length} `), type, utf8(` ${payload.length} `), payload);
+  const header = `DSSEv1 ${Buffer.byteLength(payloadType)} ${payloadType} ${payload.length} `;
+  const start = Buffer.byteLength(header);
+  const encoding = allocate(start + payload.length);
+  encoder.encodeInto(header, encoding);
+  encoding.set(payload, start);
+  return encoding;
 }
 
 const reader = new JsonReader('ERR_ENVELOPE_FORMAT');

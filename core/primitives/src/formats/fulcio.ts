@@ -47,9 +47,15 @@ export function fulcioClaimOid(name: FulcioClaimName): string {
   return `${oids.fulcio}.${fulcioClaimArcs[name]}`;
 }
 
-const claimsByOid: ReadonlyMap<string, FulcioClaimName> = new Map(
-  fulcioClaimNames.map((name) => [fulcioClaimOid(name), name]),
+const claimsByOid: ReadonlyMap<string, { readonly name: FulcioClaimName; readonly isRaw: boolean }> = new Map(
+  fulcioClaimNames.map((name) => [fulcioClaimOid(name), { name, isRaw: isRaw(name) }]),
 );
+
+/** Contents of a UTF8String of fewer than 128 bytes and nothing else; undefined for whatever is to be read with more care. */
+function shortUtf8String(value: Uint8Array): Uint8Array | undefined {
+  const length = value[1] ?? 0x80;
+  return value[0] === tags.utf8String && length < 0x80 && value.length === 2 + length ? value.subarray(2) : undefined;
+}
 
 /** Arcs 1 to 6 hold the text itself, later ones a DER UTF8String (docs/oid-info.md). */
 function isRaw(name: FulcioClaimName): boolean {
@@ -64,10 +70,13 @@ function isRaw(name: FulcioClaimName): boolean {
 export function fulcioClaims(certificate: Certificate): FulcioClaims {
   const claims: { [Name in FulcioClaimName]?: string } = {};
   for (const { oid, value } of certificate.extensions.values()) {
-    const name = claimsByOid.get(oid);
-    if (name === undefined) continue;
+    const claim = claimsByOid.get(oid);
+    if (claim === undefined) continue;
+    const { name } = claim;
     try {
-      const text = isRaw(name) ? value : parseDer(value, name).expect(tags.utf8String).content;
+      const text = claim.isRaw
+        ? value
+        : (shortUtf8String(value) ?? parseDer(value, name).expect(tags.utf8String).content);
       claims[name] = fromUtf8(text, name);
     } catch (cause) {
       throw new SignetError('ERR_CERT_FORMAT', `certificate: claim ${name} is not encoded as its OID demands`, {

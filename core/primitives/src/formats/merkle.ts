@@ -13,8 +13,14 @@ export const emptyTreeRoot: Uint8Array = sha256(new Uint8Array(0));
 
 /** Hash of a leaf: `SHA-256(0x00 || entry)` (RFC 6962 §2.1). */
 export function hashLeaf(entry: Uint8Array): Uint8Array {
-  return sha256(concat(leafPrefix, entry));
+  if (entry.length >= leafInput.length) return sha256(concat(leafPrefix, entry));
+  leafInput.set(entry, 1);
+  return sha256(leafInput.subarray(0, 1 + entry.length));
 }
+
+/** Leaves of the usual size are hashed from here, one at a time; nothing keeps it. */
+const leafInput = new Uint8Array(16 * 1024);
+leafInput[0] = 0x00;
 
 /** Hash of an inner node: `SHA-256(0x01 || left || right)` (RFC 6962 §2.1). */
 export function hashChildren(left: Uint8Array, right: Uint8Array): Uint8Array {

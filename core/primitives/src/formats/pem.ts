@@ -44,6 +44,8 @@ export function parsePem(text: string, what = 'PEM'): readonly PemBlock[] {
 
 /** PEM text of one block, lines of 64 characters, with a final newline. */
 export function toPem(label: string, bytes: Uint8Array): string {
-  const lines = toBase64(bytes).match(/.{1,64}/g) ?? [];
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
+  const base64 = toBase64(bytes);
+  let text = `-----BEGIN ${label}-----\n`;
+  for (let at = 0; at < base64.length; at += 64) text += `${base64.slice(at, at + 64)}\n`;
+  return `${text}-----END ${label}-----\n`;
 }

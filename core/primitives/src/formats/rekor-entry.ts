@@ -297,8 +297,13 @@ function plainCertificate(text: string): string | undefined {
   const end = text.endsWith('\n') ? text.length - 1 : text.length;
   if (!text.startsWith(certificateStart) || !text.endsWith(certificateEnd, end)) return undefined;
   const base64 = text.slice(certificateStart.length, end - certificateEnd.length);
+  let joined = '';
+  for (let at = 0; at < base64.length; at += 65) {
+    if (at + 64 < base64.length && base64.charCodeAt(at + 64) !== 0x0a) return undefined;
+    joined += base64.slice(at, at + 64);
+  }
   // Whatever else stands there, the strict reader of base64 refuses.
-  return base64.includes('-') ? undefined : base64.replaceAll('\n', '');
+  return joined.includes('-') ? undefined : joined;
 }
 
 function readPemVerifier(pem: Uint8Array, path: string): EntryVerifier {

@@ -168,14 +168,17 @@ describe('verifySignature', () => {
     );
   });
 
-  it('refuses a point that is not on its curve', () => {
-    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const spki = spkiOf(publicKey);
-    spki[spki.length - 1] = (spki.at(-1) ?? 0) ^ 1;
-    assert.equal(parsePublicKeyInfo(spki).curve, 'P-256');
-    assert.throws(
-      () => importPublicKey(spki),
-      (error) => error instanceof SignetError && error.code === 'ERR_KEY_UNSUPPORTED',
-    );
+  it('refuses a point that is not on its curve, whatever the key is for', () => {
+    for (const namedCurve of ['P-256', 'P-384', 'P-521'] as const) {
+      const spki = spkiOf(generateKeyPairSync('ec', { namedCurve }).publicKey);
+      spki[spki.length - 1] = (spki.at(-1) ?? 0) ^ 1;
+      assert.equal(parsePublicKeyInfo(spki).curve, namedCurve);
+      for (const use of [undefined, 'messages'] as const) {
+        assert.throws(
+          () => importPublicKey(spki, use),
+          (error) => error instanceof SignetError && error.code === 'ERR_KEY_UNSUPPORTED',
+        );
+      }
+    }
   });
 });

@@ -32,6 +32,38 @@ describe('parseJson', () => {
     });
   });
 
+  it('finds a key twice after strings of any length, whatever is escaped in them', () => {
+    const part = fc.constantFrom(
+      'a',
+      'long enough to be searched and not read',
+      '\\',
+      '"',
+      '\\"',
+      ':',
+      '{',
+      '}',
+      ',',
+      '\u2028',
+    );
+    const text = fc.array(part, { maxLength: 40 }).map((parts) => parts.join(''));
+    const pairs = fc.uniqueArray(fc.tuple(text, text), { minLength: 1, maxLength: 5, selector: ([key]) => key });
+    fc.assert(
+      fc.property(pairs, fc.nat(4), (members, which) => {
+        const written = members.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify([value])}`);
+        assert.deepEqual(
+          parseJson(`{${written.join(',')}}`, 'document'),
+          Object.fromEntries(members.map(([key, value]) => [key, [value]])),
+        );
+        const twice = [...written, written[which % written.length]];
+        assert.throws(() => parseJson(`{${twice.join(',')}}`, 'document'), {
+          code: 'ERR_JSON',
+          message: /twice in one object/,
+        });
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it('raises its own error for what is not JSON', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
