@@ -208,6 +208,7 @@ function firstConfiguration(options: InitOptions & { readonly port: number }): I
     registration: loopback ? 'open' : 'closed',
     tarballs: 'enforce',
     advertiseEvidence: false,
+    uplinkEvidence: 'verify',
     attestPublish: false,
     trustedPublishing: [],
     limits: { publishBytes: defaultPublishBytes },

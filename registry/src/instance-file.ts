@@ -15,6 +15,8 @@ export interface InstanceConfiguration {
   readonly developmentIdentity: boolean;
   /** Where names come from that the instance does not own: npm's default registry, a URL, or nowhere. */
   readonly uplink: 'npmjs' | 'none' | { readonly url: string };
+  /** What becomes of packages from there: `verify`, `require`, `off` or a mapping; as the plugin reads it, which checks it. */
+  readonly uplinkEvidence: unknown;
   /** Whether anybody who reaches the registry may make an account. */
   readonly registration: 'open' | 'closed';
   /** What the policy does about versions that are stored already: refuse to serve them, only note it, or nothing. */
@@ -79,6 +81,7 @@ export function parseInstanceFile(text: string, path = 'instance.yaml'): Instanc
     names: root.texts('names').map(checkOwnedName),
     developmentIdentity: root.choice('developmentIdentity', [true, false], false),
     uplink: parseUplink(root.choiceOrText('uplink', 'npmjs'), path),
+    uplinkEvidence: root.any('uplinkEvidence') ?? 'verify',
     registration: root.choice('registration', ['open', 'closed'], 'closed'),
     tarballs: root.choice('tarballs', ['enforce', 'warn', 'off'], 'enforce'),
     advertiseEvidence: root.choice('advertiseEvidence', [true, false], false),
@@ -117,6 +120,11 @@ names:
 ${names}
 # Where other names come from: npmjs (npm's default registry), none, or the URL of a registry.
 uplink: ${uplink}
+
+# What they are checked for before they are served: verify (signatures and attestations that are there hold), require (the
+# registry's signature is there, and the policy lets them pass) or off. For another registry than npm's default one:
+# { mode: verify, keys: /etc/signet/its-keys.json, trustedRoot: /etc/signet/its-trusted_root.json }
+uplinkEvidence: ${JSON.stringify(configuration.uplinkEvidence)}
 
 # Who may make an account with npm: open (anybody who reaches the server) or closed (nobody; edit registry/htpasswd).
 registration: ${configuration.registration}

@@ -103,6 +103,7 @@ export function verdaccioConfiguration(
         policy: layout.policyFile,
         auditLog: layout.registry.auditLog,
         tarballs: configuration.tarballs,
+        uplinks: configuration.uplinkEvidence,
         publicUrl: configuration.publicUrl,
         advertise: configuration.advertiseEvidence,
         attestPublish: configuration.attestPublish,
