@@ -13,7 +13,7 @@ describe('npm run quickstart', () => {
       assert.equal(code, 0, stdout + stderr);
       assert.match(stdout, /signed by alice@example\.com .*, entry \d+ of the log /);
       assert.match(stdout, /npm ci alone installs it/);
-      assert.equal([...stdout.matchAll(/^ +refused: /gm)].length, 4, stdout);
+      assert.equal([...stdout.matchAll(/^ +refused: /gm)].length, 5, stdout);
       assert.deepEqual(await readdir(folder), []);
     });
   });

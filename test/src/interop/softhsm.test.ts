@@ -30,7 +30,7 @@ describe('an instance whose authority keeps its key in SoftHSM2', () => {
     );
     if (library === undefined || !built) {
       process.stderr.write(
-        '    not tested: this machine lacks SoftHSM2 (apt-get install softhsm2) or a built pkcs11js\n',
+        '    not tested: this machine lacks SoftHSM2 (apt-get install softhsm2) or pkcs11js, built (npm explore pkcs11js -- node-gyp rebuild)\n',
       );
       this.skip();
     }

@@ -10,7 +10,7 @@ export interface Attribute {
 export interface Pkcs11 {
   load(path: string): void;
   close(): void;
-  C_Initialize(): void;
+  C_Initialize(options: { readonly flags: number }): void;
   C_Finalize(): void;
   C_GetSlotList(tokenPresent: boolean): Uint8Array[];
   C_GetTokenInfo(slot: Uint8Array): { readonly label: string; readonly serialNumber: string };
@@ -27,6 +27,7 @@ export interface Pkcs11 {
 
 /** Constants of PKCS #11 v2.40. */
 export const cryptoki = {
+  CKF_OS_LOCKING_OK: 2,
   CKF_SERIAL_SESSION: 4,
   CKU_USER: 1,
   CKO_PUBLIC_KEY: 2,
@@ -72,7 +73,8 @@ async function load(path: string): Promise<Pkcs11> {
   }
   try {
     module.load(path);
-    module.C_Initialize();
+    // Signatures are made on threads of Node's pool, several at a time: without this a library may assume one thread, and crash.
+    module.C_Initialize({ flags: cryptoki.CKF_OS_LOCKING_OK });
   } catch (cause) {
     throw signerFailure(path, 'cannot be loaded as a PKCS #11 library', cause);
   }

@@ -19,7 +19,7 @@ async function missing(): Promise<string | undefined> {
     () => true,
     () => false,
   );
-  return built ? undefined : 'pkcs11js, built (npm rebuild pkcs11js)';
+  return built ? undefined : 'pkcs11js, built (npm explore pkcs11js -- node-gyp rebuild)';
 }
 
 describe('a signer on a PKCS #11 device', () => {
@@ -74,7 +74,7 @@ describe('a signer on a PKCS #11 device', () => {
       const byId = await pkcs11Signer(key({ label: undefined, id: `a${index}`, keyDetails }));
       assert.deepEqual(byId.publicKey.spki, signer.publicKey.spki);
       const verificationKey = importPublicKey(signer.publicKey);
-      const signatures = await Promise.all(Array.from({ length: 20 }, () => signer.sign(message)));
+      const signatures = await Promise.all(Array.from({ length: 300 }, () => signer.sign(message)));
       for (const signature of signatures) {
         assert.ok(verifySignature({ key: verificationKey, details: keyDetails, message, signature }));
       }
