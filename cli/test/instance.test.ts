@@ -66,7 +66,7 @@ describe('signet init, up and dev', () => {
   it('makes an instance on the first up, keeps it on the second, and stops cleanly on SIGTERM', async () => {
     const words = ['--data', 'i', '--port', '0', '--names', '@example/*', '--dev-identity', '--uplink', 'none'];
     let first: Record<string, string> = {};
-    const stderr = await up(words, async (urls) => {
+    const stderr = await up([...words, '--request-log'], async (urls) => {
       first = urls;
       for (const key of ['registry', 'ca', 'ct', 'log', 'tsa', 'oidc', 'trustedRoot', 'data'])
         assert.ok(urls[key], key);
@@ -90,7 +90,13 @@ describe('signet init, up and dev', () => {
         assert.deepEqual(await whoami.json(), { username: 'alice' });
       }
     });
-    assert.match(stderr, /stopped/);
+    const lines = stderr
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    for (const line of lines) assert.equal(line.format, 1);
+    assert.ok(lines.some(({ kind, path, status }) => kind === 'request' && path === '/-/ping' && status === 200));
+    assert.equal(lines.at(-1).kind, 'stopped');
     await up(['--data', 'i', '--dev-identity'], async (urls) => assert.deepEqual(urls, first));
   }).timeout(60_000);
 

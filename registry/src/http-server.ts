@@ -21,6 +21,8 @@ export class OriginServer {
   #mounts: readonly Mount[] = [];
   #fallback: RequestListener | undefined;
   #stopping: Promise<void> | undefined;
+  /** Sees every request before its handler. */
+  onRequest: RequestListener | undefined;
 
   private constructor() {
     this.#server = createServer((request, response) => this.#dispatch(request, response));
@@ -72,6 +74,7 @@ export class OriginServer {
   }
 
   #dispatch(request: IncomingMessage, response: ServerResponse): void {
+    this.onRequest?.(request, response);
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
     const mounted = this.#mounts.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
     const handler = mounted?.handler ?? this.#fallback;

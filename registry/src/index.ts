@@ -7,6 +7,7 @@ export {
   mintToken,
   readDevelopmentKeys,
 } from './development/index.ts';
+export type { InstanceEvent } from './events.ts';
 export type { FirstPublisher } from './first-files.ts';
 export { type Generations, type RotatedService, readGenerations, rotatedServices } from './generations.ts';
 export { freePort } from './http-server.ts';

@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import { devNull } from 'node:os';
 import { join } from 'node:path';
 import { SignetError } from '@signet/primitives/formats';
 import { runServer } from 'verdaccio';
@@ -28,18 +29,20 @@ export interface PackageRegistry {
  *
  * @param options.passphrase decrypts the key by which the registry signs what it serves
  * @param options.sweep whether the last run ended by a crash, so that its remains must go first
+ * @param options.silent whether somebody else reports what Verdaccio has to say
  * @throws as {@link embedVerdaccio} and {@link openRegistryKey}
  */
 export async function startPackageRegistry(
   configuration: InstanceConfiguration,
   layout: InstanceLayout,
-  options: { readonly passphrase?: string | undefined; readonly sweep?: boolean } = {},
+  options: { readonly passphrase?: string | undefined; readonly sweep?: boolean; readonly silent?: boolean } = {},
 ): Promise<PackageRegistry> {
   await makeDirectory(layout.registry.directory);
   await makeDirectory(layout.registry.storage);
   provideSigner(signerName(layout), await openRegistryKey(layout, options.passphrase));
   if (options.sweep) await sweepStorage(layout.registry.storage);
-  return embedVerdaccio(verdaccioConfiguration(configuration, layout), configuration.publicUrl);
+  const { silent = false } = options;
+  return embedVerdaccio(verdaccioConfiguration(configuration, layout, { silent }), configuration.publicUrl);
 }
 
 /**
@@ -80,6 +83,7 @@ function signerName(layout: InstanceLayout): string {
 export function verdaccioConfiguration(
   configuration: InstanceConfiguration,
   layout: InstanceLayout,
+  { silent = false } = {},
 ): VerdaccioConfiguration {
   const { uplink } = configuration;
   const proxied = uplink !== 'none';
@@ -89,7 +93,12 @@ export function verdaccioConfiguration(
     configPath: join(layout.registry.directory, 'config.yaml'),
     storage: layout.registry.storage,
     auth: {
-      htpasswd: { file: layout.registry.users, ...(configuration.registration === 'closed' ? { max_users: -1 } : {}) },
+      htpasswd: {
+        file: layout.registry.users,
+        // Passwords are slow to check on purpose; Verdaccio warns of each that takes longer than this, in milliseconds.
+        slow_verify_ms: 30_000,
+        ...(configuration.registration === 'closed' ? { max_users: -1 } : {}),
+      },
     },
     uplinks: proxied ? { npmjs: { url: uplink === 'npmjs' ? defaultRegistryUrl() : uplink.url } } : {},
     packages: {
@@ -117,7 +126,7 @@ export function verdaccioConfiguration(
     max_body_size: `${configuration.limits.publishBytes}b`,
     web: { title: 'Signet' },
     // Standard output belongs to the command; a file descriptor in place of a path is pino's.
-    log: { type: 'file', path: 2, format: 'json', level: 'warn' },
+    log: { type: 'file', path: silent ? devNull : 2, format: 'json', level: 'warn' },
     server: { keepAliveTimeout: 60 },
     publish: { allow_offline: true },
   };

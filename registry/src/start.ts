@@ -5,6 +5,7 @@ import { TrustMaterial } from '@signet/client/trust';
 import { equalBytes, SignetError } from '@signet/primitives/formats';
 import { developmentIdentityProvider, readDevelopmentKeys } from './development/index.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
+import { type InstanceEvent, watchRegistry, watchRequest } from './events.ts';
 import { trustRootName } from './first-files.ts';
 import { type Generations, readGenerations } from './generations.ts';
 import { type Mount, OriginServer } from './http-server.ts';
@@ -27,6 +28,10 @@ export interface StartOptions extends Omit<InitOptions, 'port'> {
   readonly only?: readonly ServiceName[];
   /** Takes sentences for the operator: what expires, how far a rotation is. */
   readonly onNote?: (sentence: string) => void;
+  /** Takes what happens. Without it, Verdaccio writes its warnings as JSON to standard error. */
+  readonly onEvent?: (event: InstanceEvent) => void;
+  /** Whether every request is an event. */
+  readonly requests?: boolean;
 }
 
 /** A running instance. */
@@ -60,7 +65,15 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
   };
   try {
     const { instance, server, lock } = await listenForInstance(options);
-    stops.push(() => lock.release());
+    const { onEvent } = options;
+    const unwatch = onEvent && watchRegistry(instance.layout.registry.auditLog, onEvent);
+    if (onEvent !== undefined && options.requests) {
+      server.onRequest = (request, response) => watchRequest(request, response, onEvent);
+    }
+    stops.push(() => {
+      lock.release();
+      unwatch?.();
+    });
     stops.push(() => server.stop());
     const { crashed } = await markRunning(instance.layout.state.running);
     const devIdentity = options.devIdentity ?? false;
@@ -101,6 +114,7 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     const registry = await startPackageRegistry(instance.configuration, instance.layout, {
       passphrase: options.passphrase,
       sweep: crashed,
+      silent: onEvent !== undefined,
     });
     stops.splice(1, 0, () => markStopped(instance.layout.state.running));
     stops.splice(2, 0, () => registry.plugin.close());

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { inert, SignetError } from '@signet/primitives/formats';
-import type { Command } from '../command.ts';
+import { SignetError } from '@signet/primitives/formats';
+import { type Command, flagOption } from '../command.ts';
 import { instanceOptions, loadInstalled, noteIgnored, readInstanceOptions } from './instance-options.ts';
+import { InstanceReport } from './operator/instance-report.ts';
 
 export const command: Command = {
   name: 'up',
@@ -9,13 +10,16 @@ export const command: Command = {
   usage: 'up [--data DIR] [--port N] [flags]',
   details: [
     'Runs certificate authority, logs, timestamp authority and npm registry on one port, until Ctrl-C. The first start makes what is missing, with the flags of signet init; later starts change nothing.',
-    'When everything answers, --json prints one line with the URLs.',
+    'Every publish that was accepted or refused, and every warning, is a line on standard error. When everything answers, --json prints one line with the URLs, and the lines on standard error are JSON too.',
   ],
   examples: [
     { command: 'signet up --data ./instance', explanation: 'start what signet init made' },
     { command: 'signet up --data ./try --port 0 --dev-identity --json', explanation: 'on a free port, for a script' },
   ],
-  options: instanceOptions,
+  options: {
+    ...instanceOptions,
+    'request-log': { type: 'boolean', description: 'a line for every request, on standard error' },
+  },
   async run(context, values, positionals) {
     if (positionals.length > 0)
       throw new SignetError('ERR_USAGE', 'signet up takes flags only; the directory is --data');
@@ -23,9 +27,12 @@ export const command: Command = {
     const { signal } = context;
     const options = await readInstanceOptions(context, values);
     const registry = await loadInstalled(() => import('@signet/registry'));
+    const report = new InstanceReport(context);
     const running = await registry.startInstance({
       ...options,
-      onNote: (sentence) => context.note(`! ${inert(sentence)}`),
+      requests: flagOption(values, 'request-log'),
+      onNote: report.note,
+      onEvent: report.event,
     });
     const { urls, instance, devIdentity } = running;
     const { layout } = instance;
@@ -60,7 +67,7 @@ export const command: Command = {
     }
     if (!signal.aborted) await once(signal, 'abort');
     await running.stop();
-    context.note('stopped');
+    report.stopped();
     return 0;
   },
 };

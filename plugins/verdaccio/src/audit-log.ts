@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel';
 import { appendFileSync } from 'node:fs';
 import { inert } from '@signet/primitives/formats';
 
@@ -20,6 +21,11 @@ export interface AuditRecord {
   readonly rules?: readonly string[];
 }
 
+/** The diagnostics channel that gets each decision as `{ path, record }`, `path` being the audit log's, for who embeds Verdaccio. */
+export const decisionChannel = 'verdaccio-signet:decision';
+
+const decisions = channel(decisionChannel);
+
 /**
  * Every accept and every refusal, one line of JSON each, appended to a file that nothing here ever reads or shortens. Foreign
  * texts in it are inert and bounded.
@@ -34,6 +40,7 @@ export class AuditLog {
 
   /** Appends a record; when this returns, the operating system has it. @throws when the file cannot be written */
   append(record: AuditRecord): void {
+    decisions.publish({ path: this.#path, record });
     if (this.#path === undefined) return;
     const safe = Object.entries({ format: 1, time: new Date().toISOString(), ...record }).map(([key, value]) => [
       key,

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { inert } from '@signet/primitives/formats';
 import type { Command } from '../../command.ts';
 import { instanceOptions, readInstanceOptions } from '../instance-options.ts';
+import { InstanceReport } from './instance-report.ts';
 import { flagsOnly, loadOperator } from './load.ts';
 
 /** The parts of an instance that are served by one verb. */
@@ -36,8 +36,8 @@ export function serveCommand(verb: keyof typeof parts): Command {
       const { signal } = context;
       const options = await readInstanceOptions(context, values);
       const { startInstance } = await loadOperator();
-      const onNote = (sentence: string) => context.note(`! ${inert(sentence)}`);
-      const running = await startInstance({ ...options, only, onNote });
+      const report = new InstanceReport(context);
+      const running = await startInstance({ ...options, only, onNote: report.note });
       const { urls, instance, tufRoot } = running;
       if (context.json) {
         const served = only.flatMap((part) => (part === 'ca' ? (['ca', 'ct'] as const) : [part]));
@@ -54,7 +54,7 @@ export function serveCommand(verb: keyof typeof parts): Command {
       }
       if (!signal.aborted) await once(signal, 'abort');
       await running.stop();
-      context.note('stopped');
+      report.stopped();
       return 0;
     },
   };
