@@ -129,9 +129,9 @@ class OpenServices implements Services {
     if (this.#serves('ca')) await this.#addAuthority(app, material, generations);
     if (this.#serves('log')) {
       const { v2, v1 } = await this.#openLogs(generations);
-      const { dsse = true, ...both } = rules === undefined ? {} : routeOptions(rules);
-      await app.register(rekorV2Routes(v2, { ...both, dsse }), { prefix: `${servicesPrefix}/log` });
-      if (v1 !== undefined) await app.register(rekorV1Routes(v1, both), { prefix: `${servicesPrefix}/log-v1` });
+      const options = rules === undefined ? { v1: {}, v2: {} } : routeOptions(rules);
+      await app.register(rekorV2Routes(v2, options.v2), { prefix: `${servicesPrefix}/log` });
+      if (v1 !== undefined) await app.register(rekorV1Routes(v1, options.v1), { prefix: `${servicesPrefix}/log-v1` });
     }
     if (this.#serves('tsa')) {
       const signer = material.timestampSigner;

@@ -10,6 +10,7 @@ import {
   SignetError,
   utf8,
 } from '@signet/primitives/formats';
+import { checkBeside } from './check-beside.ts';
 import { staticCtFormat } from './ct/static-ct-format.ts';
 import { storageError } from './engine/append-file.ts';
 import { checkFiles, type FileCheck } from './engine/check-files.ts';
@@ -32,12 +33,14 @@ export interface LogCheck extends FileCheck {
 export function checkLog(directory: string): LogCheck {
   const { kind, origin, publicKey } = readIdentity(directory);
   const files = checkFiles(directory, kind === staticCtFormat.kind ? staticCtFormat : tiledFormat);
-  const damage = [...files.damage];
+  const beside = checkBeside(directory, files.treeSize);
+  const damage = [...files.damage, ...beside.damage];
   if (files.released !== undefined) {
     const problem = checkpointProblem(files.released.checkpoint, { kind, origin, publicKey }, files.released.treeSize);
     if (problem !== undefined) damage.push(`the last released checkpoint ${problem}`);
   }
-  return { ...files, damage, origin, sound: damage.length === 0 && files.derivedDamage.length === 0 };
+  const tornBytes = files.tornBytes + beside.tornBytes;
+  return { ...files, damage, tornBytes, origin, sound: damage.length === 0 && files.derivedDamage.length === 0 };
 }
 
 interface Identity {

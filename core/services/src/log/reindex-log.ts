@@ -21,7 +21,7 @@ export async function reindexLog(directory: string, entryTypes: readonly string[
     const guard = new ForkGuard(join(directory, 'released.dat'), false);
     const store = LogStore.open(directory, tiledFormat, guard.read());
     const { treeSize, endOffset } = store.state;
-    const packages = new PackageNames(directory);
+    const packages = await PackageNames.open(directory);
     const packagesEnd = packages.end;
     packages.close();
     store.closeFiles();

@@ -69,6 +69,7 @@ export class TransparencyLog {
     options: TransparencyLogOptions,
     engine: LogEngine,
     index: EntryIndex | undefined,
+    packages: PackageNames,
     batchListeners: ((batch: BatchTimes) => void)[],
   ) {
     this.#batchListeners = batchListeners;
@@ -77,7 +78,7 @@ export class TransparencyLog {
     this.keyId = logKeyId(options.origin, options.signer.publicKey);
     this.#engine = engine;
     this.#index = index;
-    this.#packages = new PackageNames(options.directory);
+    this.#packages = packages;
     index?.follow({ packagesEnd: this.#packages.end });
   }
 
@@ -101,7 +102,13 @@ export class TransparencyLog {
         for (const listener of batchListeners) listener(times);
       },
     });
-    return new TransparencyLog(options, engine, index, batchListeners);
+    try {
+      return new TransparencyLog(options, engine, index, await PackageNames.open(directory), batchListeners);
+    } catch (error) {
+      await index?.close();
+      await engine.close();
+      throw error;
+    }
   }
 
   /** Number of entries in the present checkpoint. */

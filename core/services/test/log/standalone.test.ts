@@ -208,13 +208,18 @@ describe('log.yaml', () => {
     readTokens: ['a-token-of-a-reader'],
     proxies: ['10.0.0.0/8'],
     dsse: false,
-    limits: { requestBytes: 4096, waiting: 10, issuer: { perSecond: 0.5, burst: 2 } },
+    limits: { requestBytes: 4096, waiting: 10, attestationBytes: 1000, issuer: { perSecond: 0.5, burst: 2 } },
   });
 
   it('is read as it was written', () => {
     const settings = parseLogSettings(text);
     assert.equal(formatLogSettings(settings), text);
-    assert.deepEqual(settings.limits, { requestBytes: 4096, waiting: 10, issuer: { perSecond: 0.5, burst: 2 } });
+    assert.deepEqual(settings.limits, {
+      requestBytes: 4096,
+      waiting: 10,
+      attestationBytes: 1000,
+      issuer: { perSecond: 0.5, burst: 2 },
+    });
   });
 
   for (const [what, wrong, code = 'ERR_LOG_CONFIG'] of [

@@ -10,6 +10,8 @@ export interface VerifiedBody {
   /** Package URLs and digests that it is to be found by, beside what it says. */
   readonly subjects: readonly string[];
   readonly signers: readonly EntrySigner[];
+  /** What is to be kept beside the entry. */
+  readonly attestation: Uint8Array | undefined;
 }
 
 /** What goes to a worker: JSON of proposals. */
@@ -30,6 +32,8 @@ export interface ProposalVerifierOptions {
   readonly modules: readonly string[];
   /** Whether it is to be found out who has signed. */
   readonly signers: boolean;
+  /** Longest attestation that is kept, bytes; default 0, none. */
+  readonly attestationBytes?: number;
   /** Most threads; 0 verifies where it is asked. */
   readonly workers?: number;
   /** Most requests at a time; default 4,096. */
@@ -124,7 +128,7 @@ export class ProposalVerifier {
 
   #verifyHere({ proposal, resolve, reject }: Pending): void {
     const started = performance.now();
-    verifyProposal(this.#types, proposal, this.#options.signers).then((verified) => {
+    verifyProposal(this.#types, proposal, this.#options).then((verified) => {
       this.#options.onVerified?.(1, performance.now() - started);
       resolve(verified);
     }, reject);
@@ -153,7 +157,7 @@ export class ProposalVerifier {
     // The sources run as they are, and as they are built.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./proposal-worker.${extension}`, import.meta.url), {
-      workerData: { modules: this.#options.modules, signers: this.#options.signers },
+      workerData: threadOptions(this.#options),
     });
     worker.unref();
     const helper: Helper = { worker, tasks: new Map() };
@@ -182,9 +186,23 @@ export class ProposalVerifier {
 }
 
 /** Verifies one proposal, and says by whom it is signed when that is asked for. */
-export async function verifyProposal(types: EntryTypes, proposal: Uint8Array, signers: boolean): Promise<VerifiedBody> {
-  const { body, subjects } = await types.verify(proposal);
-  return { body, subjects, signers: signers ? signersOf(types, body) : [] };
+export async function verifyProposal(
+  types: EntryTypes,
+  proposal: Uint8Array,
+  { signers, attestationBytes }: Pick<ProposalVerifierOptions, 'signers' | 'attestationBytes'>,
+): Promise<VerifiedBody> {
+  const { body, subjects, attestation } = await types.verify(
+    proposal,
+    attestationBytes === undefined ? {} : { attestationBytes },
+  );
+  return { body, subjects, attestation, signers: signers ? signersOf(types, body) : [] };
+}
+
+/** What a thread is told. */
+export type ThreadOptions = Pick<ProposalVerifierOptions, 'modules' | 'signers' | 'attestationBytes'>;
+
+function threadOptions({ modules, signers, attestationBytes = 0 }: ProposalVerifierOptions): ThreadOptions {
+  return { modules, signers, attestationBytes };
 }
 
 /** Who is to be counted for an entry: the names in its certificates, or its key. */

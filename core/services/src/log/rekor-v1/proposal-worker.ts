@@ -1,10 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { SignetError } from '@signet/primitives/formats';
 import { EntryTypes } from '../types/index.ts';
-import { type ProposalAnswer, type ProposalTask, verifyProposal } from './proposal-verifier.ts';
+import { type ProposalAnswer, type ProposalTask, type ThreadOptions, verifyProposal } from './proposal-verifier.ts';
 
-const { modules, signers } = workerData as { modules: readonly string[]; signers: boolean };
-const types = EntryTypes.load(modules);
+const options = workerData as ThreadOptions;
+const types = EntryTypes.load(options.modules);
 
 parentPort?.on('message', async ({ id, proposals }: ProposalTask) => {
   const started = performance.now();
@@ -15,7 +15,7 @@ parentPort?.on('message', async ({ id, proposals }: ProposalTask) => {
 
 async function verify(proposal: Uint8Array): Promise<ProposalAnswer['results'][number]> {
   try {
-    return await verifyProposal(await types, proposal, signers);
+    return await verifyProposal(await types, proposal, options);
   } catch (error) {
     // Classes don't survive the way between threads; code and message do.
     const message = error instanceof Error ? error.message : String(error);

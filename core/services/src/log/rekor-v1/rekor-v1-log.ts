@@ -1,4 +1,4 @@
-import { canonicalize, hashLeaf, SignetError, toHex, toPem, utf8 } from '@signet/primitives/formats';
+import { canonicalize, hashLeaf, SignetError, toBase64, toHex, toPem, utf8 } from '@signet/primitives/formats';
 import type { LogShard } from '../log-shards.ts';
 import type { SearchQuery } from '../search/entry-index.ts';
 import type { EntryTypes } from '../types/index.ts';
@@ -20,6 +20,8 @@ export interface ProposedBody {
   readonly body: Uint8Array;
   /** Package URLs and digests that it is to be found by besides. */
   readonly packages?: readonly string[];
+  /** What is given out with the entry, and is not part of it. */
+  readonly attestation?: Uint8Array | undefined;
 }
 
 const hashSize = 32;
@@ -57,13 +59,20 @@ export class RekorV1Log {
    *
    * @throws what appending to a log throws
    */
-  async append({ body, packages }: ProposedBody): Promise<{ id: string; entry: RekorV1Entry; duplicate: boolean }> {
+  async append({
+    body,
+    packages,
+    attestation,
+  }: ProposedBody): Promise<{ id: string; entry: RekorV1Entry; duplicate: boolean }> {
     const leafHash = hashLeaf(body);
     const known = await this.#findByHash(leafHash, this.trees.slice(0, -1));
     if (known !== undefined) return { ...known, duplicate: true };
     for (;;) {
       const tree = this.active;
       try {
+        // Before its entry, so that an entry that is answered has it. What came again is not kept again: it may have been deleted.
+        if (attestation !== undefined && tree.log.indexOf(leafHash) === undefined)
+          await tree.attestations.keep(attestation);
         const logged = await tree.log.append(body, packages ?? []);
         const [id, entry] = await tree.entryToJson(logged, body, leafHash, this.#offsetOf(tree));
         return { id, entry, duplicate: logged.duplicate };
@@ -184,7 +193,9 @@ export class RekorV1Log {
     if (found === undefined) throw new SignetError('ERR_LOG_RANGE', `the tree has no entry ${index}`);
     const leafHash = hashLeaf(found.body);
     const [id, entry] = await tree.entryToJson(found, found.body, leafHash, this.#offsetOf(tree));
-    return { [id]: entry };
+    const attestationHash = this.#types.attestationHash(found.body);
+    const attestation = attestationHash === undefined ? undefined : await tree.attestations.find(attestationHash);
+    return { [id]: attestation === undefined ? entry : { ...entry, attestation: { data: toBase64(attestation) } } };
   }
 
   #offsetOf(tree: RekorV1Tree): bigint {

@@ -8,6 +8,7 @@ import {
   type TransparencyLog,
   type TransparencyLogOptions,
 } from '../transparency-log.ts';
+import { AttestationStore } from './attestation-store.ts';
 import { formatEntryId } from './entry-id.ts';
 
 export interface RekorV1TreeOptions extends Omit<TransparencyLogOptions, 'origin' | 'treeId'> {
@@ -31,10 +32,17 @@ export class RekorV1Tree implements ShardLog {
   readonly logId: string;
   /** Modules of entry types that it takes beyond Rekor's. */
   readonly entryTypes: readonly string[];
+  /** What was kept beside its entries. */
+  readonly attestations: AttestationStore;
   readonly #signer: Signer;
 
-  private constructor(log: TransparencyLog, treeId: bigint, { signer, entryTypes = [] }: RekorV1TreeOptions) {
+  private constructor(
+    log: TransparencyLog,
+    treeId: bigint,
+    { signer, directory, entryTypes = [] }: RekorV1TreeOptions,
+  ) {
     this.log = log;
+    this.attestations = new AttestationStore(directory);
     this.entryTypes = entryTypes;
     this.treeId = treeId;
     this.logId = toHex(digest('sha256', signer.publicKey.spki));

@@ -11,6 +11,7 @@ import { handleError, sendError, validationError } from './errors.ts';
 import { ProposalVerifier } from './proposal-verifier.ts';
 import { type RekorV1Entries, RekorV1Log, type RekorV1Trees } from './rekor-v1-log.ts';
 import { RekorV1Tree } from './rekor-v1-tree.ts';
+import { requestBody } from './request-body.ts';
 import { operations } from './schemas.ts';
 import { readSearchQuery } from './search-query.ts';
 
@@ -23,6 +24,11 @@ export interface RekorV1Options {
   readonly maximumWaiting?: number;
   /** How fast the log may be used; unlimited by default. */
   readonly limits?: RateLimits;
+  /**
+   * Longest attestation (payload of an intoto entry, COSE message) that is kept and given out with its entry, bytes; default 0,
+   * none. Upstream, which asks for it in the same way, keeps up to 102,400.
+   */
+  readonly attestationBytes?: number;
   /** Who has one of these may read the log; by default everybody may. */
   readonly readTokens?: readonly string[];
 }
@@ -70,6 +76,7 @@ class RekorV1Api {
     this.#verifier = new ProposalVerifier(log.types, {
       modules,
       signers: this.#limiter.asksForSigners,
+      attestationBytes: options.attestationBytes ?? 0,
       onVerified: (entries, milliseconds) => this.#metrics.countStage('verify', entries, milliseconds),
       ...(workers === undefined ? {} : { workers }),
       ...(maximumWaiting === undefined ? {} : { maximumWaiting }),
@@ -117,10 +124,11 @@ class RekorV1Api {
       },
       async (request, reply) => {
         const named = readPackageUrls(request.headers['signet-package-url']);
-        const { body, subjects, signers } = await this.#verifier.verify(bodyOf(request));
+        const { body, subjects, signers, attestation } = await this.#verifier.verify(requestBody(request));
         this.#limiter.takeEntry(signers);
         const { id, entry, duplicate } = await this.#log.append({
           body,
+          attestation,
           packages: [...new Set([...named, ...subjects])],
         });
         this.#metrics.countEntry(duplicate ? 'duplicate' : 'new');
@@ -151,7 +159,7 @@ class RekorV1Api {
       { schema: operations.searchLogQuery, onRequest, bodyLimit: this.#bodyLimit },
       async (request) => {
         this.#limiter.takeRequest('search', request.ip);
-        return this.#retrieve(parseJson(bodyOf(request), 'the query', { maxLength: this.#bodyLimit }));
+        return this.#retrieve(parseJson(requestBody(request), 'the query', { maxLength: this.#bodyLimit }));
       },
     );
 
@@ -160,7 +168,7 @@ class RekorV1Api {
       { schema: operations.searchIndex, onRequest, bodyLimit: 1 << 20 },
       async (request, reply) => {
         this.#limiter.takeRequest('search', request.ip);
-        const { ids, next } = await this.#log.search(readSearchQuery(bodyOf(request), this.#log.types));
+        const { ids, next } = await this.#log.search(readSearchQuery(requestBody(request), this.#log.types));
         this.#metrics.countSearch();
         // Upstream's answer is a plain list, so where to go on stands beside it.
         if (next !== undefined) reply.header('signet-next', String(next));
@@ -250,10 +258,6 @@ class RekorV1Api {
   readonly #reading = async (request: FastifyRequest): Promise<void> => {
     this.#access.check(request.headers.authorization);
   };
-}
-
-function bodyOf(request: FastifyRequest): Uint8Array {
-  return Buffer.isBuffer(request.body) ? request.body : new Uint8Array();
 }
 
 function entryId(value: unknown, where: string): ReturnType<typeof parseEntryId> {

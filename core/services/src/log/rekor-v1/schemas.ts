@@ -33,13 +33,17 @@ const logEntry = {
   propertyNames: { pattern: '^[0-9a-f]{80}$' },
   minProperties: 1,
   maxProperties: 1,
-  additionalProperties: object({
-    body: base64,
-    integratedTime: { type: 'integer', description: 'seconds since 1970' },
-    logID: hex64,
-    logIndex: { ...count, description: 'through all trees' },
-    verification: object({ inclusionProof, signedEntryTimestamp: base64 }),
-  }),
+  additionalProperties: object(
+    {
+      attestation: object({ data: base64 }),
+      body: base64,
+      integratedTime: { type: 'integer', description: 'seconds since 1970' },
+      logID: hex64,
+      logIndex: { ...count, description: 'through all trees' },
+      verification: object({ inclusionProof, signedEntryTimestamp: base64 }),
+    },
+    ['body', 'integratedTime', 'logID', 'logIndex', 'verification'],
+  ),
 };
 
 const shard = { rootHash: hex64, signedTreeHead: checkpoint, treeID: treeId, treeSize: count };

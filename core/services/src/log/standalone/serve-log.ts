@@ -114,9 +114,9 @@ async function application(
   const prefix = new URL(publicUrl).pathname.replace(/\/+$/, '');
   // Below the root the log has one of its own.
   if (prefix !== '') app.setNotFoundHandler(handleNotFound);
-  const { dsse, ...v1Routes } = routeOptions(settings);
-  await app.register(rekorV2Routes(shards, { ...v1Routes, dsse: dsse ?? true }), { prefix });
-  await app.register(rekorV1Routes(v1, v1Routes), { prefix: new URL(v1Url(publicUrl)).pathname });
+  const routes = routeOptions(settings);
+  await app.register(rekorV2Routes(shards, routes.v2), { prefix });
+  await app.register(rekorV1Routes(v1, routes.v1), { prefix: new URL(v1Url(publicUrl)).pathname });
   const documents = { 'trusted_root.json': logTrustedRoot, 'signing_config.v0.2.json': logSigningConfig };
   for (const [name, make] of Object.entries(documents)) {
     app.get(`${prefix}/${name}`, async (_request, reply) => {

@@ -3,6 +3,7 @@ import { parseDocument } from 'yaml';
 import type { RateLimits } from '../http/rate-limits.ts';
 import type { RateLimit } from '../http/token-buckets.ts';
 import type { RekorV2Options } from '../rekor/routes.ts';
+import type { RekorV1Options } from '../rekor-v1/index.ts';
 
 /** Who may use a log, and how much: the same in `log.yaml` and in the section `log` of an instance's `instance.yaml`. */
 export interface LogRules {
@@ -17,6 +18,8 @@ export interface LogRules {
     readonly requestBytes: number;
     /** Requests that may wait to be verified before 503. */
     readonly waiting: number;
+    /** Longest attestation that the v1 log keeps beside its entry, in bytes; 0 for none. */
+    readonly attestationBytes: number;
   };
 }
 
@@ -32,6 +35,7 @@ export interface LogSettings extends LogRules {
 export const defaultLimits: LogSettings['limits'] = {
   requestBytes: 4 << 20,
   waiting: 4096,
+  attestationBytes: 0,
   address: { perSecond: 50, burst: 1000 },
   identity: { perSecond: 10, burst: 500 },
   search: { perSecond: 20, burst: 200 },
@@ -80,9 +84,10 @@ export function readLogRules(value: unknown, path: string): LogRules {
 }
 
 /** The options of the log's routes that follow from its rules. */
-export function routeOptions({ readTokens, dsse, limits }: LogRules): RekorV2Options {
-  const { requestBytes, waiting, ...rates } = limits;
-  return { maximumRequestSize: requestBytes, maximumWaiting: waiting, limits: rates, readTokens, dsse };
+export function routeOptions({ readTokens, dsse, limits }: LogRules): { v1: RekorV1Options; v2: RekorV2Options } {
+  const { requestBytes, waiting, attestationBytes, ...rates } = limits;
+  const both = { maximumRequestSize: requestBytes, maximumWaiting: waiting, limits: rates, readTokens };
+  return { v1: { ...both, attestationBytes }, v2: { ...both, dsse } };
 }
 
 function rulesIn(path: string, root: Readonly<Record<string, unknown>>): LogRules {
@@ -126,6 +131,8 @@ limits:
   requestBytes: ${limits.requestBytes}
   # Requests that may wait to be verified; more are answered with 503.
   waiting: ${limits.waiting}
+  # Longest attestation that the v1 log keeps and gives out with its entry, as Rekor can; 0 keeps none.
+  attestationBytes: ${limits.attestationBytes}
   # How many requests or entries are taken from one of these, in the long run and at once; more are answered with 429.
   ${rateKeys.map(rate).join('\n  ')}
 `;
@@ -142,7 +149,7 @@ export function parseLogUrl(value: unknown, path: string): string {
 }
 
 function readLimits(path: string, value: unknown): LogSettings['limits'] {
-  const limits = mapping(path, 'limits', value, ['requestBytes', 'waiting', ...rateKeys]);
+  const limits = mapping(path, 'limits', value, ['requestBytes', 'waiting', 'attestationBytes', ...rateKeys]);
   const rates: { [name in (typeof rateKeys)[number]]?: RateLimit } = {};
   for (const name of rateKeys) {
     if (limits[name] === undefined) continue;
@@ -153,9 +160,14 @@ function readLimits(path: string, value: unknown): LogSettings['limits'] {
     }
     rates[name] = { perSecond, burst: wholeNumber(path, `limits.${name}.burst`, rate.burst, 1, 1e9) };
   }
-  const number = (name: 'requestBytes' | 'waiting', least: number, most: number): number =>
+  const number = (name: 'requestBytes' | 'waiting' | 'attestationBytes', least: number, most: number): number =>
     wholeNumber(path, `limits.${name}`, limits[name] ?? defaultLimits[name], least, most);
-  return { requestBytes: number('requestBytes', 1024, 2 ** 28), waiting: number('waiting', 1, 1e6), ...rates };
+  return {
+    requestBytes: number('requestBytes', 1024, 2 ** 28),
+    waiting: number('waiting', 1, 1e6),
+    attestationBytes: number('attestationBytes', 0, 2 ** 24),
+    ...rates,
+  };
 }
 
 function mapping(path: string, name: string, value: unknown, known: readonly string[]): Record<string, unknown> {

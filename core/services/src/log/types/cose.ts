@@ -50,6 +50,10 @@ export const coseV001: EntryType<CoseSpec> = {
     };
   },
 
+  attestation: ({ message }) => bytesField(message, 'message'),
+
+  attestationHash: (spec) => (spec as { data?: { envelopeHash?: { value?: string } } }).data?.envelopeHash?.value,
+
   searchTerms(spec: JsonObject, context) {
     const { data, publicKey } = spec as unknown as {
       data: { envelopeHash: { value: string }; payloadHash: { value: string } };

@@ -32,6 +32,13 @@ export interface EntryType<Spec = JsonObject> {
    * log, so that it is found by them all the same. Called after `verify`.
    */
   subjects?(spec: Spec): readonly string[];
+  /**
+   * What a proposal holds and its entry only has the hash of. A log that keeps attestations stores it beside the entry and gives it
+   * out with it. Called after `verify`.
+   */
+  attestation?(spec: Spec): Uint8Array;
+  /** SHA-256 of the attestation in hexadecimal, from the logged `spec`. */
+  attestationHash?(spec: JsonObject): string | undefined;
 }
 
 /** What the log offers to entry types. */

@@ -32,6 +32,14 @@ export interface VerifiedProposal {
   readonly body: Uint8Array;
   /** As {@link EntryType.subjects}. */
   readonly subjects: readonly string[];
+  /** As {@link EntryType.attestation}, where it is asked for. */
+  readonly attestation: Uint8Array | undefined;
+}
+
+/** What is asked for beside an entry. */
+export interface VerifyOptions {
+  /** Longest attestation that is of interest, bytes; none by default. */
+  readonly attestationBytes?: number;
 }
 
 const maximumProposal = 64 << 20;
@@ -101,7 +109,7 @@ export class EntryTypes {
    * @param proposal `{apiVersion, kind, spec}`, or its JSON
    * @throws ERR_LOG_REQUEST, ERR_JSON, ERR_LOG_SIGNATURE, ERR_LOG_PKI_UNAVAILABLE
    */
-  async verify(proposal: unknown): Promise<VerifiedProposal> {
+  async verify(proposal: unknown, { attestationBytes = 0 }: VerifyOptions = {}): Promise<VerifiedProposal> {
     const value =
       proposal instanceof Uint8Array ? parseJson(proposal, 'the entry', { maxLength: maximumProposal }) : proposal;
     const { kind, version, spec } = readProposal(value);
@@ -110,7 +118,26 @@ export class EntryTypes {
     const logged = await type.verify(spec, this.#context);
     const body = utf8(canonicalize({ apiVersion: version, kind, spec: logged }));
     const subjects = (type.subjects?.(spec) ?? []).filter((name) => subjectPattern.test(name));
-    return { kind, version, body, subjects: [...new Set(subjects)].slice(0, maximumSubjects) };
+    const attestation = attestationBytes > 0 ? type.attestation?.(spec) : undefined;
+    return {
+      kind,
+      version,
+      body,
+      subjects: [...new Set(subjects)].slice(0, maximumSubjects),
+      attestation: attestation === undefined || attestation.length > attestationBytes ? undefined : attestation,
+    };
+  }
+
+  /** SHA-256 of the attestation that may have been kept for an entry, in hexadecimal. */
+  attestationHash(body: Uint8Array): string | undefined {
+    try {
+      const { kind, version, spec } = readProposal(parseJson(body, 'the entry'));
+      return this.#types.get(`${kind} ${version}`)?.type.attestationHash?.(spec);
+    } catch (error) {
+      // An entry of a kind that nobody here knows any more.
+      if (error instanceof SignetError) return undefined;
+      throw error;
+    }
   }
 
   /** What a logged entry is found by; nothing where its kind is unknown or it cannot be read. */

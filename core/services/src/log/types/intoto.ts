@@ -35,6 +35,10 @@ export const intotoV001: EntryType<IntotoV001Spec> = {
 
   subjects: ({ content }) => statementSubjects(readEnvelope(content.envelope).payload),
 
+  attestation: ({ content }) => readEnvelope(content.envelope).payload,
+
+  attestationHash: payloadHashOf,
+
   searchTerms(spec: JsonObject, context) {
     const { content, publicKey } = spec as unknown as {
       content: { hash: { value: string }; payloadHash: { value: string } };
@@ -94,7 +98,7 @@ export const intotoV002: EntryType<IntotoV002Spec> = {
 
   async verify({ content }, context) {
     const { payloadType, signatures } = content.envelope;
-    const payload = envelopeBytes(innerText(content.envelope.payload, 'payload'), 'payload');
+    const payload = payloadOf(content);
     const message = preAuthenticationEncoding(payloadType, payload);
     const logged: JsonObject[] = [];
     for (const [i, { sig, publicKey, keyid }] of signatures.entries()) {
@@ -117,8 +121,11 @@ export const intotoV002: EntryType<IntotoV002Spec> = {
     };
   },
 
-  subjects: ({ content }) =>
-    statementSubjects(envelopeBytes(innerText(content.envelope.payload, 'payload'), 'payload')),
+  subjects: ({ content }) => statementSubjects(payloadOf(content)),
+
+  attestation: ({ content }) => payloadOf(content),
+
+  attestationHash: payloadHashOf,
 
   searchTerms(spec: JsonObject, context) {
     const { content } = spec as unknown as {
@@ -133,6 +140,14 @@ export const intotoV002: EntryType<IntotoV002Spec> = {
     ];
   },
 };
+
+function payloadOf({ envelope }: IntotoV002Spec['content']): Uint8Array {
+  return envelopeBytes(innerText(envelope.payload, 'payload'), 'payload');
+}
+
+function payloadHashOf(spec: JsonObject): string | undefined {
+  return (spec as { content?: { payloadHash?: { value?: string } } }).content?.payloadHash?.value;
+}
 
 function innerText(base64: string, path: string): string {
   const text = Buffer.from(bytesField(base64, path)).toString('latin1');
