@@ -22,6 +22,8 @@ export const verbs: Readonly<Record<string, () => Promise<{ readonly command: Co
   tuf: () => import('./commands/tuf.ts'),
   registry: () => import('./commands/registry.ts'),
   doctor: () => import('./commands/doctor.ts'),
+  backup: () => import('./commands/backup.ts'),
+  restore: () => import('./commands/restore.ts'),
   dev: () => import('./commands/dev.ts'),
   help: () => import('./commands/help.ts'),
 };
@@ -30,6 +32,9 @@ export const verbs: Readonly<Record<string, () => Promise<{ readonly command: Co
 export const verbGroups: readonly { readonly title: string; readonly verbs: readonly string[] }[] = [
   { title: 'Authors', verbs: ['publish', 'sign', 'whoami'] },
   { title: 'Consumers', verbs: ['ci', 'install', 'verify', 'audit', 'export', 'policy', 'inspect', 'trust'] },
-  { title: 'Operators', verbs: ['init', 'up', 'registry', 'doctor', 'ca', 'tsa', 'ctlog', 'tuf', 'log'] },
+  {
+    title: 'Operators',
+    verbs: ['init', 'up', 'registry', 'doctor', 'backup', 'restore', 'ca', 'tsa', 'ctlog', 'tuf', 'log'],
+  },
   { title: 'Development', verbs: ['dev'] },
 ];

@@ -2,11 +2,11 @@ import { readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Certificate, inert, SignetError } from '@signet/primitives/formats';
 import { auditIssuers } from '@signet/services/ca';
-import { checkLog, findShards } from '@signet/services/log';
+import { checkLog } from '@signet/services/log';
 import { readIfPresent } from './durable-files.ts';
-import { certificateLogDirectory, readGenerations } from './generations.ts';
+import { readGenerations } from './generations.ts';
 import type { Instance } from './initialize.ts';
-import type { InstanceLayout } from './layout.ts';
+import { isMade, logDirectories } from './log-directories.ts';
 import { expiryWarning } from './maintenance.ts';
 import { openMaterial } from './material.ts';
 import { readRotations, serviceIdentity, servicesOf, switchTime } from './rotation.ts';
@@ -238,11 +238,7 @@ async function* examineIssuers(instance: Instance, options: DoctorOptions): Asyn
 
 async function* examineLogs(instance: Instance): AsyncGenerator<Bare> {
   const { layout } = instance;
-  const { ctlog } = await readGenerations(layout);
-  const directories = (['log', 'log-v1'] as const).flatMap((kind) => shardDirectories(layout, kind));
-  for (let generation = 1; generation <= ctlog; generation++)
-    directories.push(certificateLogDirectory(layout, generation));
-  for (const directory of directories) {
+  for (const directory of logDirectories(layout, await readGenerations(layout))) {
     try {
       const { sound, origin, damage, derivedDamage } = checkLog(directory);
       if (sound) yield { level: 'ok', says: `every byte of ${origin} is as it was signed` };
@@ -256,20 +252,9 @@ async function* examineLogs(instance: Instance): AsyncGenerator<Bare> {
       if (!(error instanceof SignetError)) throw error;
       if (error.code === 'ERR_LOG_LOCKED')
         yield { level: 'ok', says: `${directory} is being served; stop the instance to check its bytes` };
-      else if ((await readIfPresent(join(directory, 'log.json'))) === undefined)
-        yield { level: 'ok', says: `${directory} is not made yet` };
+      else if (!isMade(directory)) yield { level: 'ok', says: `${directory} is not made yet` };
       else yield { level: 'problem', says: `${error.message} [${error.code}]`, next: 'restore it from a backup' };
     }
-  }
-}
-
-function shardDirectories({ directory, logDirectory }: InstanceLayout, kind: 'log' | 'log-v1'): string[] {
-  try {
-    return findShards(directory, kind).map((shard) => shard.directory);
-  } catch (error) {
-    // Not made yet; a v1 log may never be.
-    if (error instanceof SignetError && error.code === 'ERR_LOG_CONFIG') return kind === 'log' ? [logDirectory] : [];
-    throw error;
   }
 }
 

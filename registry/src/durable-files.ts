@@ -69,7 +69,8 @@ async function writeTemporary(path: string, content: string | Uint8Array, mode: 
   return temporary;
 }
 
-async function syncDirectory(path: string): Promise<void> {
+/** The names in a directory are on disk. */
+export async function syncDirectory(path: string): Promise<void> {
   // Windows cannot open a directory for syncing; its file system journals names by itself.
   if (process.platform === 'win32') return;
   let directory: FileHandle | undefined;

@@ -9,10 +9,12 @@ export {
   signProposal,
   tufKeyId,
 } from '@signet/services/tuf';
+export { type BackupManifest, backUp, type RestoreOptions, readCheckpoints, restoreBackup } from './backup.ts';
 export * from './ceremony.ts';
 export * from './doctor.ts';
 export { type RotatedService, readGenerations, rotatedServices } from './generations.ts';
 export { type Instance, openInstance } from './initialize.ts';
+export { continueInNewLogs } from './restored-logs.ts';
 export { beginRotation, type Rotation, type RotationOptions, readRotations, switchTime } from './rotation.ts';
 export { readIssuers, type ServiceName, serviceNames } from './services.ts';
 export { type RunningInstance, type StartOptions, startInstance } from './start.ts';

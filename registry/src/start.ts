@@ -14,6 +14,7 @@ import { Maintenance } from './maintenance.ts';
 import { type InstanceMaterial, openMaterial } from './material.ts';
 import { startPackageRegistry } from './package-registry.ts';
 import { type InstanceUrls, instanceUrls, servicesPrefix } from './public-url.ts';
+import { assertContinued } from './restored-logs.ts';
 import { type ServiceName, startServices } from './services.ts';
 import { markRunning, markStopped } from './storage-sweep.ts';
 import { openTrustRepository } from './trust-repository.ts';
@@ -91,6 +92,7 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     const maintenance = new Maintenance({ instance, trust, generations, passphrase, onSwitch, logs, onNote, now });
     stops.splice(2, 0, () => maintenance.stop());
     await maintenance.start();
+    await assertContinued(instance);
     const mounts: Mount[] = [];
     if (devIdentity) {
       const keys = await readDevelopmentKeys(instance.layout);

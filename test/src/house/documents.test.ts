@@ -26,6 +26,7 @@ function freePort(): Promise<number> {
 const pages: readonly [page: string, before: readonly string[]][] = [
   ['README.md', []],
   ['docs/operator/README.md', []],
+  ['docs/operator/backup.md', []],
   ['docs/operator/ca.md', []],
   ['docs/operator/identity-providers.md', []],
   ['docs/operator/log.md', []],
