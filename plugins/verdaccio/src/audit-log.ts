@@ -1,13 +1,18 @@
 import { channel } from 'node:diagnostics_channel';
 import { appendFileSync } from 'node:fs';
 import { inert } from '@signet/primitives/formats';
+import type { PackageChange } from './storage.ts';
 
-/** One decision about one publish. */
+/** One decision about something that a client wants to change. */
 export interface AuditRecord {
   readonly decision: 'accepted' | 'refused';
+  /** Absent in records of before there was more than publishes. `publish`, `attach` (evidence by itself), `token` (a publish token) and `user` (an account) are what they say. */
+  readonly action?: 'publish' | 'attach' | 'token' | 'user' | 'password' | PackageChange['action'];
   /** As the document named it; foreign. */
   readonly package?: string;
   readonly version?: string;
+  /** Versions, tags or the file that a change is about. */
+  readonly what?: string;
   /** The user of the registry, if anybody logged in. */
   readonly user?: string | undefined;
   /** HTTP status and code of a refusal. */
@@ -46,6 +51,6 @@ export class AuditLog {
       key,
       typeof value === 'string' ? inert(value) : Array.isArray(value) ? value.map((text) => inert(text)) : value,
     ]);
-    appendFileSync(this.#path, `${JSON.stringify(Object.fromEntries(safe))}\n`, { mode: 0o640 });
+    appendFileSync(this.#path, `${JSON.stringify(Object.fromEntries(safe))}\n`, { mode: 0o600 });
   }
 }

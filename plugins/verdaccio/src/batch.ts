@@ -8,8 +8,8 @@ import type { Next, Request, Response } from './verdaccio-host.ts';
 
 const path = '/-/signet/v1/attestations:batch';
 
-/** More than the largest lockfiles have. */
-const maximumPackages = 20_000;
+/** In one request: clients ask again for more, and every one costs reading and sending kilobytes. */
+const maximumPackages = 1000;
 
 /** What the endpoint works with. */
 export interface BatchParts extends ServingParts {
@@ -90,14 +90,25 @@ export class BatchEndpoint {
 function parseTargets(body: unknown): readonly Target[] {
   const packages = typeof body === 'object' && body !== null && 'packages' in body ? body.packages : undefined;
   if (!Array.isArray(packages)) throw bad('the body must be {"packages":[{"name":…,"version":…}]}');
-  if (packages.length > maximumPackages) throw bad(`more than ${maximumPackages} packages at once`);
-  return packages.map((item: unknown) => {
+  if (packages.length > maximumPackages) {
+    const problem = `attestations:batch: ${packages.length} packages at once, ${maximumPackages} are possible; ask in parts`;
+    throw new Refusal(413, 'ERR_INPUT_TOO_LARGE', problem);
+  }
+  // Asked for twice is answered once.
+  const targets = new Map<string, Target>();
+  for (const item of packages as readonly unknown[]) {
     const { name, version } = (typeof item === 'object' && item !== null ? item : {}) as Record<string, unknown>;
-    if (typeof name === 'string' && isInstallableName(name) && typeof version === 'string' && isExactVersion(version)) {
-      return { name, version };
+    if (
+      typeof name !== 'string' ||
+      typeof version !== 'string' ||
+      !isInstallableName(name) ||
+      !isExactVersion(version)
+    ) {
+      throw bad('every package needs a name and an exact version');
     }
-    throw bad('every package needs a name and an exact version');
-  });
+    targets.set(toPurl(name, version), { name, version });
+  }
+  return [...targets.values()];
 }
 
 function bad(problem: string): Refusal {

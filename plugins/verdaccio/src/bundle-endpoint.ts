@@ -74,7 +74,7 @@ export class BundleEndpoint {
     const { name, version, integrity } = release;
     await assertAllowed(auth, 'publish', request, name);
     const user = request.remote_user?.name;
-    const note = { package: name, version, user, integrity };
+    const note = { action: 'attach', package: name, version, user, integrity } as const;
     let attestation: VerifiedAttestation;
     try {
       if (!configuration.names.has(name)) {

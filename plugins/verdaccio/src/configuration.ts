@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { SignetError } from '@signet/primitives/formats';
+import type { ChangeRules } from './change-gate.ts';
 import type { Enforcement } from './evidence.ts';
 import { type OwnedNames, ownedNames } from './names.ts';
 import type { SignatureConfiguration } from './registry-signer.ts';
@@ -31,6 +32,8 @@ export interface PluginConfiguration {
   readonly witnesses?: WitnessConfiguration;
   /** Whether the registry says of every version that it took it. */
   readonly attestPublish: boolean;
+  /** Who may unpublish, deprecate and tag. */
+  readonly changes: ChangeRules;
   /** CI jobs that get publish tokens for their identity. */
   readonly trustedPublishing: readonly TrustedPublisher[];
   /** What clients call the registry, with a slash at the end. */
@@ -46,6 +49,8 @@ export interface PluginConfiguration {
     readonly pendingSeconds: number;
     /** How long the verdict about a stored tarball holds, seconds. */
     readonly verdictSeconds: number;
+    /** Largest body of a request without valid credentials, bytes. */
+    readonly anonymousBytes: number;
   };
 }
 
@@ -61,6 +66,7 @@ const known = [
   'witnesses',
   'attestPublish',
   'panel',
+  'changes',
   'trustedPublishing',
   'publicUrl',
   'advertise',
@@ -96,7 +102,7 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
   const limits = onlyKeys(
     section.limits === undefined ? {} : mapping(section.limits, 'signet.limits'),
     'signet.limits',
-    ['bundleBytes', 'unpackedBytes', 'pendingSeconds', 'verdictSeconds'],
+    ['bundleBytes', 'unpackedBytes', 'pendingSeconds', 'verdictSeconds', 'anonymousBytes'],
   );
   const limit = (key: string, unit: string, fallback: number) =>
     positive(limits[key], `signet.limits.${key}`, unit, fallback);
@@ -110,6 +116,7 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
     ...(publicUrl === undefined ? {} : { publicUrl }),
     advertise,
     attestPublish,
+    changes: parseChanges(section.changes ?? {}),
     trustedPublishing,
     panel: choice(section.panel, 'signet.panel', [true, false], true),
     ...(witnesses === undefined ? {} : { witnesses }),
@@ -121,6 +128,7 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
       unpackedBytes: limit('unpackedBytes', 'bytes', 1024 ** 3),
       pendingSeconds: limit('pendingSeconds', 'seconds', 3600),
       verdictSeconds: limit('verdictSeconds', 'seconds', 300),
+      anonymousBytes: limit('anonymousBytes', 'bytes', 1024 * 1024),
     },
   };
 }
@@ -164,6 +172,19 @@ function parsePublishers(value: unknown, owned: OwnedNames): readonly TrustedPub
     const exact = claims.map(([claim, wanted]) => [claim, text(wanted, `${where}.claims.${claim}`)] as const);
     return { package: name, issuer, claims: Object.fromEntries(exact) };
   });
+}
+
+function parseChanges(value: unknown): ChangeRules {
+  const section = onlyKeys(mapping(value, 'signet.changes'), 'signet.changes', ['by', 'operators', 'owners']);
+  const owners = Object.entries(mapping(section.owners ?? {}, 'signet.changes.owners'));
+  return {
+    by: choice(section.by, 'signet.changes.by', ['owners', 'publishers'], 'owners'),
+    operators: texts(section.operators ?? [], 'signet.changes.operators'),
+    owners: owners.map(([pattern, users]) => ({
+      names: ownedNames([pattern]),
+      users: texts(users, `signet.changes.owners.${pattern}`),
+    })),
+  };
 }
 
 function onlyKeys(section: Readonly<Record<string, unknown>>, where: string, allowed: readonly string[]) {

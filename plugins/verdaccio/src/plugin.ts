@@ -1,9 +1,12 @@
 import { SignetError } from '@signet/primitives/formats';
+import { watchAccounts } from './accounts.ts';
 import { AttestationEndpoint } from './attestations.ts';
 import { AuditLog } from './audit-log.ts';
 import { Background } from './background.ts';
 import { BatchEndpoint } from './batch.ts';
+import { bodyShape } from './body-shape.ts';
 import { BundleEndpoint } from './bundle-endpoint.ts';
+import { ChangeGate } from './change-gate.ts';
 import { ClaimsMaker } from './claims.ts';
 import { type PluginConfiguration, parseConfiguration } from './configuration.ts';
 import { withoutPrefix } from './endpoint.ts';
@@ -11,13 +14,16 @@ import { Evidence, type Release } from './evidence.ts';
 import { isBundleOf } from './evidence-names.ts';
 import { EvidenceReader } from './evidence-reader.ts';
 import { keyEndpoint, visibilityEndpoint } from './key-endpoint.ts';
+import { installLastLine } from './last-line.ts';
 import { NameLock } from './name-lock.ts';
+import { PackageRecords } from './package-records.ts';
 import { PanelEndpoint, panelElement } from './panel-endpoint.ts';
 import { PendingBundles } from './pending-bundles.ts';
 import { policyEndpoint } from './policy-endpoint.ts';
 import { PublishGate } from './publish-gate.ts';
 import { RegistrySigner } from './registry-signer.ts';
 import { RegistryStatements, type RegistryStatementsParts } from './registry-statements.ts';
+import { asCurrent, RequestGuard } from './request-guard.ts';
 import { RuleFiles } from './rules.ts';
 import type { ServedKey } from './served-keys.ts';
 import type { EvidenceStorage } from './storage.ts';
@@ -26,7 +32,7 @@ import { TarballGate } from './tarball-gate.ts';
 import { TrustedPublishing } from './trusted-publishing.ts';
 import { mergeKeys } from './uplink-keys.ts';
 import { openUplinks } from './uplinks.ts';
-import type { App, Auth, Logger, Storage } from './verdaccio-host.ts';
+import type { App, Auth, Logger, Request, Storage } from './verdaccio-host.ts';
 import { Verdaccio6Storage } from './verdaccio6-storage.ts';
 
 /** Verdaccio's options for a plugin. */
@@ -91,6 +97,7 @@ export default class SignetPlugin {
       storage,
       evidence,
       reader,
+      records: new PackageRecords(storage),
       pending: new PendingBundles(storage, limits.pendingSeconds * 1000, logger),
       claims: new ClaimsMaker(signer, advertise ? publicUrl : undefined),
       audit,
@@ -98,15 +105,23 @@ export default class SignetPlugin {
       lock: new NameLock(),
     };
     const forget = (name: string) => tarballs.forget(name);
+    if (!installLastLine()) logger.warn({}, 'somebody else handles uncaught exceptions in this process');
+    watchAccounts(auth, audit);
     removeBundlesWithTarballs(storage, forget);
+    new ChangeGate({ ...shared, rules: configuration.changes });
+    app.use(asCurrent(logger));
+    app.use(bodyShape);
     if (publicUrl !== undefined) app.use(withoutPrefix(new URL(publicUrl).pathname));
     const { trustedPublishing: publishers } = configuration;
+    let hasPublishToken = (_request: Request) => false;
     if (publishers.length > 0 && publicUrl !== undefined) {
       const audience = `npm:${new URL(publicUrl).hostname}`;
       const trusted = new TrustedPublishing({ publishers, audience, secret: secretOf(config.secret), audit });
       TrustedPublishing.limit(auth);
       app.use(trusted.handle);
+      hasPublishToken = (request) => trusted.knows(request);
     }
+    new RequestGuard({ auth, logger, anonymousBytes: limits.anonymousBytes, hasPublishToken }).install(app);
     const background = new Background(logger);
     const statements = ownStatements({ ...shared, signer, rules, onAttached: forget });
     const onAnswered = (release: Release, isStored: boolean) => {

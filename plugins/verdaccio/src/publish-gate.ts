@@ -9,6 +9,7 @@ import type { Evidence, Examined, Release } from './evidence.ts';
 import { bundleFileName, isBundleOf } from './evidence-names.ts';
 import { checkManifest } from './manifest-check.ts';
 import type { NameLock } from './name-lock.ts';
+import type { PackageRecords } from './package-records.ts';
 import type { PendingBundles } from './pending-bundles.ts';
 import { assertAllowed } from './permission.ts';
 import { asRefusal, Refusal } from './refusal.ts';
@@ -25,6 +26,7 @@ export interface GateParts {
   readonly storage: EvidenceStorage;
   readonly evidence: Evidence;
   readonly pending: PendingBundles;
+  readonly records: PackageRecords;
   readonly claims: ClaimsMaker;
   readonly audit: AuditLog;
   readonly logger: Logger;
@@ -37,6 +39,8 @@ export interface GateParts {
 /** What was admitted: the evidence, and what the registry says of the version. */
 interface Admitted extends Examined {
   readonly claims: RegistryClaims;
+  /** The version's manifest as it is to be stored, without the claims. */
+  readonly manifest: Record<string, unknown>;
 }
 
 /**
@@ -93,10 +97,11 @@ export class PublishGate {
     const release = await this.#parts.lock.acquire(name);
     let admitted: Admitted;
     try {
-      admitted = await this.#admit(document);
+      admitted = await this.#admit(document, request.remote_user?.name);
       const { attestations, rules, warning } = admitted;
       audit.append({
         decision: 'accepted',
+        action: 'publish',
         package: name,
         version: document.version,
         user: request.remote_user?.name,
@@ -110,7 +115,7 @@ export class PublishGate {
       release();
       throw error;
     }
-    rewriteForVerdaccio(request, document, admitted.claims);
+    rewriteForVerdaccio(request, document, admitted);
     afterAnswer(response, () => {
       this.#approved.delete(name);
       const stored = response.statusCode === 201;
@@ -121,14 +126,22 @@ export class PublishGate {
   }
 
   /** Checks everything, then writes the evidence and lets exactly this version through to the storage. */
-  async #admit(document: PublishDocument): Promise<Admitted> {
-    const { configuration, storage, evidence, claims, pending, logger } = this.#parts;
+  async #admit(document: PublishDocument, user: string | undefined): Promise<Admitted> {
+    const { configuration, storage, evidence, claims, pending, records, logger } = this.#parts;
     const { name, version, integrity, bundle, bundleText } = document;
     const stored = await storage.readPackage(name);
     if (stored?.versions.has(version)) {
       throw new Refusal(409, 'ERR_VERSION_EXISTS', `${name}@${version} is published already and cannot be replaced`);
     }
-    await checkManifest(document, configuration.limits.unpackedBytes);
+    const { removed, owner } = await records.read(name);
+    if (Object.hasOwn(removed, version) && removed[version] !== integrity) {
+      throw new Refusal(
+        409,
+        'ERR_VERSION_EXISTS',
+        `${name}@${version} was unpublished and can come back only with the bytes that it had; publish another version`,
+      );
+    }
+    const manifest = await checkManifest(document, configuration.limits.unpackedBytes);
     // What came along and what came before count alike. The text that came along is kept as it is.
     const waiting = await pending.of(toPurl(name, version), integrity);
     const texts = new Set(waiting.map((value) => JSON.stringify(value)));
@@ -143,6 +156,7 @@ export class PublishGate {
 
     const base = document.tarballName.slice(0, -`-${version}.tgz`.length);
     const files = new Map([...texts].map((text) => [bundleFileName(base, version, utf8(text)), utf8(text)]));
+    if (owner === undefined && user !== undefined) await records.claim(name, user);
     await storage.ensurePackage(name);
     // The version does not exist and nobody else is writing it: what bears its name is left from a crash.
     const leftovers = stored?.files.filter((file) => isBundleOf(file, base, version)) ?? [];
@@ -156,7 +170,7 @@ export class PublishGate {
       integrity: document.integrity,
       tags: document.tags,
     });
-    return { ...examined, claims: said };
+    return { ...examined, claims: said, manifest };
   }
 
   /** What waited has been stored; if it cannot be removed it expires by itself. */
@@ -183,7 +197,7 @@ export class PublishGate {
     };
     logger.warn(record, 'refused @{package}@@{version} by @{user}: @{reason}');
     try {
-      audit.append({ decision: 'refused', ...record });
+      audit.append({ decision: 'refused', action: 'publish', ...record });
     } catch (error) {
       // It is refused all the same; only the note of it is missing.
       logger.error({ reason: String(error) }, 'the audit log cannot be written: @{reason}');
@@ -234,23 +248,20 @@ function checkTarget(request: Request, name: string): void {
 }
 
 /**
- * Leaves what stock Verdaccio takes: one attachment, and no claims of the client about signatures, which it would store and
- * serve as if they were the registry's own. Those take their place.
+ * Leaves what stock Verdaccio takes: one attachment, and the manifest that was checked. What the client claims about signatures
+ * Verdaccio would store and serve as if it were the registry's own; the registry's own takes its place.
  */
-function rewriteForVerdaccio(request: Request, document: PublishDocument, claims: RegistryClaims): void {
-  const body = request.body as {
-    _attachments: Record<string, unknown>;
-    versions: Record<string, { dist: Record<string, unknown> }>;
+function rewriteForVerdaccio(request: Request, document: PublishDocument, { claims, manifest }: Admitted): void {
+  const { name, version, tags, tarballKey, tarballName } = document;
+  const { _attachments } = request.body as { _attachments: Record<string, unknown> };
+  request.body = {
+    _id: name,
+    name,
+    'dist-tags': Object.fromEntries(tags.map((tag) => [tag, version])),
+    versions: { [version]: { ...manifest, dist: { ...(manifest.dist as object), ...claims } } },
+    _attachments: { [tarballName]: _attachments[tarballKey] },
   };
-  const tarball = body._attachments[document.tarballKey];
-  body._attachments = { [document.tarballName]: tarball };
-  const dist = body.versions[document.version]?.dist;
-  if (dist !== undefined) {
-    delete dist.signatures;
-    delete dist.attestations;
-    Object.assign(dist, claims);
-  }
-  request.url = `/${encodeURIComponent(document.name)}`;
+  request.url = `/${encodeURIComponent(name)}`;
 }
 
 /**

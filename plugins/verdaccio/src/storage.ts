@@ -42,6 +42,18 @@ export interface ApprovedPublish {
   readonly tags: readonly string[];
 }
 
+/** A change of a package that exists, which a client asks for. */
+export interface PackageChange {
+  readonly action: 'unpublish' | 'deprecate' | 'tag' | 'star';
+  readonly name: string;
+  /** Versions, tags or a file, in words. */
+  readonly what: string;
+  /** Versions that would go, with their `dist.integrity`. */
+  readonly removed: ReadonlyMap<string, string | null>;
+  /** Why nobody may make this change. */
+  readonly refused?: string;
+}
+
 /**
  * All that the plugin asks of Verdaccio's storage. It stands behind this interface because the 9.x line replaces the
  * callbacks of 6.x by promises (ARCHITECTURE.md, decision 15).
@@ -94,10 +106,15 @@ export interface EvidenceStorage {
    */
   guardTarballs(check: (name: string, file: string) => TarballVerdict | Promise<TarballVerdict>): void;
   /**
-   * Refuses from now on every tarball and every version that `approved` does not know: a second line behind the gate,
+   * Refuses from now on every new package, tarball and version that `approved` does not know: a second line behind the gate,
    * which holds whatever route led to the storage.
    */
   guard(approved: (name: string) => ApprovedPublish | undefined): void;
+  /**
+   * Asks before anything that is published is changed or removed, whatever address it was asked for by. `decide` throws what the
+   * client is to be told. A package document does not change between the question and the change.
+   */
+  guardChanges(decide: (change: PackageChange) => Promise<void>): void;
   /** Calls `removed` after a tarball was unpublished, before the client is answered. */
   onTarballRemoved(removed: (name: string, file: string) => Promise<void>): void;
 }

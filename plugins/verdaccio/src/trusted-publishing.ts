@@ -82,6 +82,16 @@ export class TrustedPublishing {
     next();
   };
 
+  /** Whether the request shows a publish token that is valid now. */
+  knows(request: Request): boolean {
+    return this.#tokens.read(bearer(request)) !== undefined;
+  }
+
+  /** The only package that the user may publish, when it is the holder of a publish token. */
+  static packageOf(user: RemoteUser | undefined): string | undefined {
+    return user === undefined ? undefined : holders.get(user);
+  }
+
   /** Teaches Verdaccio what the holder of a publish token may do: read and publish one package, and unpublish nothing. */
   static limit(auth: Auth): void {
     const limited = (original: Permission, rule: (own: boolean) => boolean | undefined): Permission => {
@@ -107,7 +117,12 @@ export class TrustedPublishing {
     try {
       const { subject } = await this.#identify(token, name);
       const expires = new Date(Date.now() + lifetime);
-      this.#audit.append({ decision: 'accepted', package: name, user: `trusted-publisher:${subject}` });
+      this.#audit.append({
+        decision: 'accepted',
+        action: 'token',
+        package: name,
+        user: `trusted-publisher:${subject}`,
+      });
       return {
         token: this.#tokens.issue({ name, subject, expires }),
         token_type: 'oidc',
@@ -117,7 +132,7 @@ export class TrustedPublishing {
     } catch (error) {
       if (error instanceof Refusal) {
         const { status, code, message: reason } = error;
-        this.#audit.append({ decision: 'refused', package: name, status, code, reason });
+        this.#audit.append({ decision: 'refused', action: 'token', package: name, status, code, reason });
       }
       throw error;
     }

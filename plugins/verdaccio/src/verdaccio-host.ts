@@ -12,9 +12,13 @@ export interface Request extends IncomingMessage {
   body?: unknown;
   /** Set by Verdaccio before middlewares; anonymous users have no name. */
   remote_user?: RemoteUser;
+  /** Tells body parsers of Express that the body was read. */
+  _body?: boolean;
 }
 
 export interface Response extends ServerResponse {
+  /** Express's, made by the first middleware. */
+  locals?: Record<string, unknown>;
   status(code: number): this;
   json(body: unknown): this;
 }
@@ -23,6 +27,8 @@ export type Next = (error?: unknown) => void;
 export type Middleware = (request: Request, response: Response, next: Next) => void;
 
 export interface App {
+  /** Express's entrance, before its first middleware. */
+  handle(request: Request, response: Response, next: Next): void;
   use(middleware: Middleware): unknown;
   readonly locals: Record<string, unknown>;
 }
@@ -33,6 +39,8 @@ export interface RemoteUser {
   readonly real_groups: readonly string[];
 }
 
+export type AuthCallback = (error: VerdaccioError | null | undefined, result?: unknown) => void;
+
 export type Permission = (
   target: { packageName: string; packageVersion?: string },
   user: RemoteUser | undefined,
@@ -40,6 +48,10 @@ export type Permission = (
 ) => void;
 
 export interface Auth {
+  /** Sets `remote_user`; pauses the request until it has. */
+  apiJWTmiddleware(): Middleware;
+  add_user(name: unknown, password: unknown, callback: AuthCallback): void;
+  changePassword(name: string, password: unknown, newPassword: unknown, callback: AuthCallback): void;
   allow_access: Permission;
   allow_publish: Permission;
   allow_unpublish: Permission;
@@ -64,9 +76,19 @@ export type LocalDist = Record<string, unknown>;
 
 /** A local package document, as on disk. Only what is read here. */
 export interface LocalManifest {
-  readonly versions: Record<string, { dist?: LocalDist } | undefined>;
-  readonly 'dist-tags'?: Readonly<Record<string, string | undefined>>;
-  readonly _attachments: Record<string, object | undefined>;
+  readonly versions: Record<string, { dist?: LocalDist; deprecated?: unknown } | undefined>;
+  'dist-tags'?: Readonly<Record<string, string | undefined>>;
+  users?: unknown;
+  readonly time?: Record<string, unknown>;
+  readonly _rev?: string;
+  readonly _attachments: Record<string, { version?: string } | undefined>;
+}
+
+/** A package document as a client sends it to have it changed; its shape was checked. */
+export interface IncomingManifest {
+  readonly versions?: Readonly<Record<string, { readonly deprecated?: unknown } | undefined>>;
+  readonly 'dist-tags'?: Readonly<Record<string, string>>;
+  readonly users?: unknown;
 }
 
 export interface UploadStream extends Duplex {
@@ -102,8 +124,17 @@ export interface Storage {
   getTarball(name: string, file: string): ReadStream;
   hasLocalTarball(name: string, file: string): Promise<boolean>;
   addVersion(name: string, version: string, manifest: object, tag: string | null, callback: Callback): void;
+  mergeTags(name: string, tags: Readonly<Record<string, string | null>> | undefined, callback: Callback): void;
+  changePackage(name: string, incoming: IncomingManifest, revision: string | undefined, callback: Callback): void;
+  removePackage(name: string, callback: Callback): void;
   removeTarball(name: string, file: string, revision: string, callback: Callback): void;
   readonly localStorage: {
+    /** Changes a package document under its lock and gives it a new revision. */
+    _updatePackage(
+      name: string,
+      update: (manifest: LocalManifest, callback: Callback) => void,
+      callback: Callback,
+    ): void;
     getPackageMetadata(name: string, callback: (error: VerdaccioError | null, manifest?: LocalManifest) => void): void;
     getTarball(name: string, file: string): ReadStream;
     removeTarball(name: string, file: string, revision: string, callback: Callback): void;

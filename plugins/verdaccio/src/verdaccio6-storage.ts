@@ -1,9 +1,11 @@
 import { PassThrough } from 'node:stream';
 import { SignetError } from '@signet/primitives/formats';
+import { applyChange, documentChange, fileRemoval, removal, tagChange } from './package-change.ts';
 import { Refusal } from './refusal.ts';
 import type {
   ApprovedPublish,
   EvidenceStorage,
+  PackageChange,
   RegistryClaims,
   StoredPackage,
   StoredVersion,
@@ -21,9 +23,13 @@ import type {
 /** Verdaccio 6's callback storage, with any storage plugin of the 6.x line behind it. */
 export class Verdaccio6Storage implements EvidenceStorage {
   readonly #storage: Storage;
+  /** Verdaccio's own, which is not asked whether it may. */
+  readonly #addPackage: Storage['addPackage'];
+  #approved: (name: string) => ApprovedPublish | undefined = () => undefined;
 
   constructor(storage: Storage) {
     this.#storage = storage;
+    this.#addPackage = storage.addPackage.bind(storage);
   }
 
   async readPackage(name: string): Promise<StoredPackage | undefined> {
@@ -60,7 +66,7 @@ export class Verdaccio6Storage implements EvidenceStorage {
   async ensurePackage(name: string): Promise<void> {
     if ((await this.#readManifest(name)) !== undefined) return;
     const manifest = { name, versions: {}, 'dist-tags': {}, _attachments: {} };
-    const error = await settled((callback) => this.#storage.addPackage(name, manifest, callback));
+    const error = await settled((callback) => this.#addPackage(name, manifest, callback));
     // Another process may have been faster.
     if (error && error.status !== 409) throw storageError(`cannot create the package ${name}`, error);
   }
@@ -189,7 +195,13 @@ export class Verdaccio6Storage implements EvidenceStorage {
 
   guard(approved: (name: string) => ApprovedPublish | undefined): void {
     const storage = this.#storage;
+    this.#approved = approved;
     const addTarball = storage.addTarball.bind(storage);
+    storage.addPackage = (name, manifest, callback) => {
+      // Without a publish this would leave an empty package, which takes the name.
+      if (approved(name) === undefined) callback(unapproved(name));
+      else this.#addPackage(name, manifest, callback);
+    };
     const addVersion = storage.addVersion.bind(storage);
     storage.addTarball = (name, file) => {
       const publish = approved(name);
@@ -205,6 +217,42 @@ export class Verdaccio6Storage implements EvidenceStorage {
       // Verdaccio adds the version first and its tags in a second write; a crash between them would leave a version that no
       // tag finds and that cannot be published again. With the tag given here, one write makes both visible.
       addVersion(name, version, manifest, tag ?? publish.tags[0] ?? null, callback);
+    };
+  }
+
+  guardChanges(decide: (change: PackageChange) => Promise<void>): void {
+    const storage = this.#storage;
+    const mergeTags = storage.mergeTags.bind(storage);
+    const removePackage = storage.removePackage.bind(storage);
+    const removeTarball = storage.removeTarball.bind(storage);
+    storage.mergeTags = (name, tags, callback) => {
+      const pass = () => mergeTags(name, tags, callback);
+      // Tags that came with a publish were judged with it.
+      if (this.#approved(name) !== undefined) pass();
+      else decide(tagChange(name, tags ?? {})).then(pass, callback);
+    };
+    storage.changePackage = (name, incoming, revision, callback) => {
+      const change = async (manifest: LocalManifest) => {
+        await decide(documentChange(name, manifest, incoming, revision));
+        applyChange(manifest, incoming);
+      };
+      storage.localStorage._updatePackage(
+        name,
+        (manifest, done) => {
+          change(manifest).then(() => done(null), done);
+        },
+        callback,
+      );
+    };
+    storage.removePackage = (name, callback) => {
+      this.#readManifest(name)
+        .then((manifest) => decide(removal(name, manifest)))
+        .then(() => removePackage(name, callback), callback);
+    };
+    storage.removeTarball = (name, file, revision, callback) => {
+      this.#readManifest(name)
+        .then((manifest) => decide(fileRemoval(name, file, manifest)))
+        .then(() => removeTarball(name, file, revision, callback), callback);
     };
   }
 
