@@ -7,6 +7,7 @@ import { fetchAttestations, publishWithBundle, swapTarball } from '../scene/atta
 import { author, Instance, succeed } from '../scene/instance.ts';
 import { Workshop } from '../scene/workshop.ts';
 import { Narrator } from './narrator.ts';
+import { describeCheck, describeVerified, plain, reasonOf } from './words.ts';
 
 const name = '@example/greeting';
 const realDependency = 'ms';
@@ -72,7 +73,7 @@ async function play(shop: Workshop): Promise<void> {
   const greeting = await copyPackage('greeting', {});
   narrator.step('signet publish');
   const published = await succeed(publish(shop, registry, greeting, author, '--json'));
-  narrator.done(describePublish(JSON.parse(published.stdout)));
+  narrator.done(...describePublish(JSON.parse(published.stdout)));
 
   narrator.title('The consumer installs');
   const app = await shop.copyExample('app');
@@ -84,7 +85,7 @@ async function play(shop: Workshop): Promise<void> {
     .split('\n')
     .concat(installed.stderr.split('\n'))
     .find((line) => line.includes(`${name}@1.0.0`));
-  narrator.done(verified?.trim() ?? '');
+  narrator.done(describeVerified(verified ?? ''));
   narrator.expect(verified?.includes(author) === true, 'signet ci names the signer of what it installed');
   narrator.step('node main.js');
   const { stdout: greetingText } = await succeed(shop.node(['main.js'], { cwd: app }));
@@ -132,12 +133,12 @@ async function attackOtherBundle(shop: Workshop, registry: Instance, copyPackage
     tarball,
     attestations[0]?.bundle ?? {},
   );
-  narrator.refused(status === 422, `${status}: ${error}`);
+  narrator.refused(status === 422, plain(`${status}: ${error}`));
 }
 
 /** The registry's disk is changed, and a project resolves its lockfile only afterwards: npm alone has no way to tell. */
 async function attackSwappedTarball(shop: Workshop, registry: Instance): Promise<void> {
-  narrator.step('swapping the tarball in the registry, with its integrity; then resolving a new lockfile');
+  narrator.step('swapping the tarball and its integrity on the registry’s disk, then npm ci');
   await swapTarball(shop, registry, name, '1.0.0');
   const victim = await shop.copyExample('app', 'victim');
   await writeFile(`${victim}/trust-policy.yaml`, registry.policy());
@@ -149,12 +150,12 @@ async function attackSwappedTarball(shop: Workshop, registry: Instance): Promise
   const served = await shop.npm(['ci'], { cwd: unprotected, env: fresh });
   narrator.refused(served.code !== 0 && /403/.test(served.stderr), reasonOf(served.stderr));
 
-  narrator.step('telling the registry not to look (tarballs: off), as who has its disk can do; then npm ci');
+  narrator.step('switching the registry’s own check off too (tarballs: off), then npm ci');
   await registry.reconfigure('tarballs: enforce', 'tarballs: off');
   await succeed(shop.npm(['ci'], { cwd: unprotected, env: fresh }));
   const { stdout } = await succeed(shop.node(['main.js'], { cwd: unprotected }));
   narrator.expect(stdout.includes('planted code ran'), 'npm alone installs the planted code');
-  narrator.done(`npm ci alone installs it: "${stdout.trim()}"`);
+  narrator.done(`npm alone installs it: "${stdout.trim()}"`);
 
   narrator.step('signet ci on the same lockfile');
   const result = await shop.signet(['ci'], { cwd: victim, env: fresh });
@@ -162,7 +163,7 @@ async function attackSwappedTarball(shop: Workshop, registry: Instance): Promise
     () => false,
     () => true,
   );
-  narrator.expect(untouched, 'nothing was unpacked');
+  narrator.expect(untouched, 'signet ci unpacked nothing');
   const words = `${result.stdout}${result.stderr}`;
   narrator.refused(result.code !== 0 && words.includes(`${name}@1.0.0`), reasonOf(words));
 }
@@ -197,29 +198,25 @@ interface PublishReport {
   readonly checks: readonly string[];
 }
 
-function describePublish({ name, version, identity, timestamps, logEntries, checks }: PublishReport): string {
+function describePublish({
+  name,
+  version,
+  identity,
+  timestamps,
+  logEntries,
+  checks,
+}: PublishReport): readonly string[] {
   const [timestamp] = timestamps;
   const [entry] = logEntries;
-  return `${name}@${version} signed by ${identity.subject} at ${timestamp?.time}, entry ${entry?.index} of the log ${entry?.origin}
-      checked: ${checks.map(withoutUrls).join('; ')}`;
-}
-
-/** The checks name each service by its URL; here they are all one. */
-function withoutUrls(text: string): string {
-  return text.replaceAll(/https?:\/\/[^/\s]+\/-\/signet\/(\w+)[^\s;]*/g, '$1');
+  const time = timestamp?.time.replace('T', ' ').replace(/(?:\.\d+)?Z$/, ' UTC');
+  return [
+    `${name}@${version} signed by ${identity.subject} at ${time}, entry ${entry?.index} of the log`,
+    `checked: ${checks.map(describeCheck).join('; ')}`,
+  ];
 }
 
 function packedFile(stdout: string): string {
   const packed = JSON.parse(stdout) as unknown;
   const [first] = Array.isArray(packed) ? packed : Object.values(packed as Record<string, unknown>);
   return (first as { filename: string }).filename;
-}
-
-/** The sentence that matters of npm's or signet's error output, with its details. */
-function reasonOf(text: string): string {
-  const lines = text.split('\n').map((line) => line.replace(/^npm (?:error|ERR!) ?/, '').trim());
-  const at = lines.findIndex((line) => /\b(403|422)\b.*-|TP\d{3}|status \d{3}|ERR_/.test(line));
-  if (at === -1) return lines.filter(Boolean).at(-1) ?? '';
-  const details = lines.slice(at + 1).filter((line) => /^(expected|found): /.test(line));
-  return [lines[at]?.replace(/^\d{3} (?=\d{3} )/, ''), ...details].join('\n      ');
 }
