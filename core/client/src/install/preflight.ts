@@ -4,10 +4,12 @@
 export { lockfileNames } from '../npm/lockfile/index.ts';
 export { describeIdentity, trustLockFileName } from '../policy/index.ts';
 export * from './evidence-file.ts';
+export * from './install-scripts.ts';
 export * from './installed-tree.ts';
 export * from './lockfile.ts';
 export * from './npm-project.ts';
 export * from './policy-file.ts';
+export { readManifest } from './project-manifests.ts';
 export * from './proven-facts.ts';
 export * from './registry.ts';
 export * from './report.ts';
