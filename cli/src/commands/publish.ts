@@ -1,5 +1,13 @@
+import type { PublishReport, SbomFormat } from '@signet/client/publish';
 import { inert, SignetError } from '@signet/primitives/formats';
-import { type Command, type CommandContext, flagOption, type OptionValues, textOption } from '../command.ts';
+import {
+  type Command,
+  type CommandContext,
+  flagOption,
+  listOption,
+  type OptionValues,
+  textOption,
+} from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { namedServices, signingOptions, tokenFor } from '../signing-options.ts';
 import { paint } from '../terminal.ts';
@@ -28,6 +36,8 @@ export const command: Command = {
       explanation: 'finish what an outage interrupted',
     },
     { command: 'signet publish --dry-run', explanation: 'say what would happen; nothing is signed or sent' },
+    { command: 'signet publish --workspaces', explanation: 'every workspace that is not private, with one login' },
+    { command: 'signet publish --sbom cyclonedx --audit', explanation: 'and attest what it is made of, and the audit' },
     {
       command: 'signet publish lib-1.0.0.tgz --identity-token-file token --json',
       explanation: 'a tarball, from a script',
@@ -39,6 +49,10 @@ export const command: Command = {
     tag: { type: 'string', argument: 'TAG', description: 'distribution tag (latest)' },
     access: { type: 'string', argument: 'WHO', description: 'public or restricted, for scoped packages' },
     otp: { type: 'string', argument: 'CODE', description: 'one-time password for the registry' },
+    workspace: { type: 'string', multiple: true, short: 'w', argument: 'NAME', description: 'publish this workspace' },
+    workspaces: { type: 'boolean', description: 'publish all workspaces that are not private' },
+    sbom: { type: 'string', argument: 'FORMAT', description: 'attest the bill of materials: cyclonedx or spdx' },
+    audit: { type: 'boolean', description: 'attest the result of npm audit' },
     resume: { type: 'boolean', description: 'finish the publish that stopped half-way in this folder' },
     'retry-for': { type: 'string', argument: 'TIME', description: 'how long to try again in an outage: 30s, 45m (5m)' },
     'dry-run': { type: 'boolean', description: 'pack and ask, but sign and send nothing' },
@@ -47,10 +61,9 @@ export const command: Command = {
     if (positionals.length > 1) throw new SignetError('ERR_USAGE', 'signet publish takes one folder or tarball');
     if (context.offline) throw new SignetError('ERR_OFFLINE', 'publishing needs the network; run it without --offline');
     const { resolve } = await import('node:path');
-    const { publishPackage, resumePublish } = await import('@signet/client/publish');
+    const { findWorkspaces, publishPackages, resumePublishes } = await import('@signet/client/publish');
     const resume = flagOption(values, 'resume');
     const options = {
-      source: resolve(context.cwd, positionals[0] ?? '.'),
       cwd: context.cwd,
       env: context.env,
       registry: context.registry,
@@ -60,34 +73,59 @@ export const command: Command = {
       trust: (name: string) => trustFor(context, values, name),
       services: await namedServices(context, values),
       retryFor: retryFor(values),
+      sbom: sbomOption(values),
+      audit: flagOption(values, 'audit'),
+      onPublished: (report: PublishReport) => tell(context, report),
       onStep: (step: keyof typeof waitingFor) => context.progress(waitingFor[step]),
       signal: context.signal,
     };
-    if (flagOption(values, 'dry-run')) return await rehearse(context, values, options);
-    const findToken = (wanted: Parameters<typeof tokenFor>[2]) => tokenFor(context, values, wanted);
-    if (resume) refuseWith(values, positionals, context);
-    const report = resume
-      ? await resumePublish({ ...options, findToken })
-      : await publishPackage({ ...options, findToken });
-    if (context.json) {
-      context.printJson({ ...report });
+    const chosen = listOption(values, 'workspace');
+    const inWorkspaces = chosen.length > 0 || flagOption(values, 'workspaces');
+    if (inWorkspaces && positionals.length > 0) {
+      throw new SignetError('ERR_USAGE', 'give either a folder or tarball, or --workspace or --workspaces');
+    }
+    const sources = async (): Promise<readonly string[]> =>
+      inWorkspaces
+        ? (await findWorkspaces(context.cwd, chosen.length > 0 ? chosen : undefined)).map(({ path }) => path)
+        : [resolve(context.cwd, positionals[0] ?? '.')];
+    if (flagOption(values, 'dry-run')) {
+      const rehearsals = [];
+      for (const source of await sources()) rehearsals.push(await rehearse(context, values, { ...options, source }));
+      if (context.json)
+        context.printJson(inWorkspaces ? { format: 1, dryRun: true, packages: rehearsals } : (rehearsals[0] ?? {}));
       return exitCodes.ok;
     }
-    const [time] = report.timestamps;
-    context.print(`${paint('+', 'green', context.colour)} ${report.name}@${report.version}`);
-    context.note(
-      `  registry  ${inert(report.registry)} (${inert(report.tag)})${report.user === undefined ? '' : ` as ${inert(report.user)}`}`,
-    );
-    context.note(`  bytes     ${report.size}, ${report.integrity}`);
-    context.note(
-      `  signed by ${inert(report.identity.subject)} (issuer ${inert(report.identity.issuer)}, ${report.identity.source})`,
-    );
-    if (time !== undefined) context.note(`  at        ${time.time} (${inert(time.authority)})`);
-    for (const entry of report.logEntries) context.note(`  logged    as entry ${entry.index} of ${inert(entry.log)}`);
-    context.note('  verified  as consumers will, and read back from the registry');
+    const findToken = (wanted: Parameters<typeof tokenFor>[2]) => tokenFor(context, values, wanted);
+    if (resume) refuseWith(values, positionals, context);
+    const reports = resume
+      ? await resumePublishes({ ...options, findToken })
+      : await publishPackages(await sources(), { ...options, findToken });
+    const [first, second] = reports;
+    if (context.json) context.printJson(second === undefined ? { ...first } : { format: 1, packages: reports });
     return exitCodes.ok;
   },
 };
+
+/** Tells a person of each package as soon as it is there. */
+function tell(context: CommandContext, report: PublishReport): void {
+  if (context.json) return;
+  const [time] = report.timestamps;
+  context.print(`${paint('+', 'green', context.colour)} ${report.name}@${report.version}`);
+  context.note(
+    `  registry  ${inert(report.registry)} (${inert(report.tag)})${report.user === undefined ? '' : ` as ${inert(report.user)}`}`,
+  );
+  context.note(`  bytes     ${report.size}, ${report.integrity}`);
+  context.note(
+    `  signed by ${inert(report.identity.subject)} (issuer ${inert(report.identity.issuer)}, ${report.identity.source})`,
+  );
+  if (time !== undefined) context.note(`  at        ${time.time} (${inert(time.authority)})`);
+  for (const entry of report.logEntries) context.note(`  logged    as entry ${entry.index} of ${inert(entry.log)}`);
+  for (const { predicateType, logEntries } of report.extra) {
+    const entries = logEntries.map(({ index }) => index).join(', ');
+    context.note(`  attested  ${inert(predicateType)}, log entry ${entries}`);
+  }
+  context.note('  verified  as consumers will, and read back from the registry');
+}
 
 /** What a person reads when a step takes longer. */
 const waitingFor = {
@@ -104,7 +142,17 @@ const waitingFor = {
 
 /** The kept job says what is finished, and where; a flag that says otherwise would be ignored. */
 function refuseWith(values: OptionValues, positionals: readonly string[], context: CommandContext): void {
-  const given = ['tag', 'access', 'dry-run', 'signing-config', 'ca-url'].find((name) => values[name] !== undefined);
+  const given = [
+    'tag',
+    'access',
+    'dry-run',
+    'signing-config',
+    'ca-url',
+    'workspace',
+    'workspaces',
+    'sbom',
+    'audit',
+  ].find((name) => values[name] !== undefined);
   const wrong =
     positionals.length > 0
       ? 'a folder or tarball'
@@ -123,6 +171,12 @@ function retryFor(values: OptionValues): number | undefined {
   return Number(amount) * { s: 1000, m: 60_000, h: 3_600_000 }[unit as 's' | 'm' | 'h'];
 }
 
+function sbomOption(values: OptionValues): SbomFormat | undefined {
+  const format = textOption(values, 'sbom');
+  if (format === undefined || format === 'cyclonedx' || format === 'spdx') return format;
+  throw new SignetError('ERR_USAGE', '--sbom is cyclonedx or spdx', { found: format });
+}
+
 function accessOption(values: OptionValues): 'public' | 'restricted' | undefined {
   const access = textOption(values, 'access');
   if (access === undefined || access === 'public' || access === 'restricted') return access;
@@ -131,8 +185,12 @@ function accessOption(values: OptionValues): 'public' | 'restricted' | undefined
 
 type RehearsalOptions = Parameters<typeof import('@signet/client/publish').rehearsePublish>[0];
 
-async function rehearse(context: CommandContext, values: OptionValues, options: RehearsalOptions): Promise<number> {
-  const { rehearsePublish } = await import('@signet/client/publish');
+async function rehearse(
+  context: CommandContext,
+  values: OptionValues,
+  options: RehearsalOptions,
+): Promise<Readonly<Record<string, unknown>>> {
+  const { preflightIdentity, provenanceType, rehearsePublish } = await import('@signet/client/publish');
   const { describeToken } = await import('@signet/client/identity');
   const { tokenRequirements } = await import('@signet/client/sign');
   const rehearsal = await rehearsePublish(options);
@@ -144,10 +202,13 @@ async function rehearse(context: CommandContext, values: OptionValues, options: 
       throw error;
     },
   );
-  const identity = found === undefined ? undefined : { ...describeToken(found.token), source: found.source };
   const { packed, integrity, preflight, tag, access, services } = rehearsal;
+  if (found !== undefined) {
+    await preflightIdentity(found.token, preflight, packed, { access, predicateTypes: [provenanceType] });
+  }
+  const identity = found === undefined ? undefined : { ...describeToken(found.token), source: found.source };
   if (context.json) {
-    context.printJson({
+    return {
       format: 1,
       dryRun: true,
       name: packed.name,
@@ -160,8 +221,7 @@ async function rehearse(context: CommandContext, values: OptionValues, options: 
       ...(preflight.user === undefined ? {} : { user: preflight.user }),
       ...(identity === undefined ? {} : { identity }),
       services,
-    });
-    return exitCodes.ok;
+    };
   }
   context.print(`${packed.name}@${packed.version} would be published to ${inert(preflight.registry)} (${inert(tag)})`);
   context.print(`  bytes     ${packed.tarball.length}, ${integrity}`);
@@ -177,5 +237,5 @@ async function rehearse(context: CommandContext, values: OptionValues, options: 
   context.print(
     '  public    for ever in the log: name, version, sha512 and the identity; nothing was signed or sent now',
   );
-  return exitCodes.ok;
+  return {};
 }

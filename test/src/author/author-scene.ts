@@ -1,3 +1,4 @@
+import { createPrivateKey, sign } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +20,7 @@ export const alice = 'alice@example.com';
 /** A private instance in this process, with an author who may publish `@example/*`. */
 export class AuthorScene {
   readonly directory: string;
-  readonly instance: RunningInstance;
+  instance: RunningInstance;
   readonly trust: TrustMaterial;
   #npmToken: Promise<string> | undefined;
 
@@ -31,16 +32,20 @@ export class AuthorScene {
 
   static async open(): Promise<AuthorScene> {
     const directory = await mkdtemp(join(tmpdir(), 'signet-author-'));
-    const instance = await startInstance({
-      directory: join(directory, 'instance'),
-      port: 0,
-      host: '127.0.0.1',
-      names: ['@example/*'],
-      devIdentity: true,
-    });
+    const instance = await startInstance(settings(directory));
     const { layout } = instance.instance;
     await writeFile(layout.policyFile, policy(instance.urls.oidc, instance.urls.ciIssuer));
+    // The registry signs and logs its policy when it is first asked for it; the tests count entries of their own.
+    await (await fetch(`${instance.urls.registry}-/signet/v1/policy`)).arrayBuffer();
     return new AuthorScene(directory, instance, await loadTrustMaterial(layout.trust.trustedRoot));
+  }
+
+  /** Starts the instance anew, after its file was changed. */
+  async reconfigure(change: (text: string) => string): Promise<void> {
+    const { instanceFile } = this.instance.instance.layout;
+    await writeFile(instanceFile, change(await readFile(instanceFile, 'utf8')));
+    await this.instance.stop();
+    this.instance = await startInstance(settings(this.directory));
   }
 
   get registry(): string {
@@ -61,6 +66,17 @@ export class AuthorScene {
   async jobToken(claims: Readonly<Record<string, unknown>> = {}): Promise<IdentityToken> {
     const keys = await readDevelopmentKeys(this.instance.instance.layout);
     return IdentityToken.parse(mintToken(keys, this.instance.urls.ciIssuer, githubClaims(claims)));
+  }
+
+  /** A token of the same job for another audience, as the platform gives one to whoever in the job asks. */
+  async jobTokenFor(audience: string, claims: Readonly<Record<string, unknown>> = {}): Promise<string> {
+    const keys = await readDevelopmentKeys(this.instance.instance.layout);
+    const [header, body] = mintToken(keys, this.instance.urls.ciIssuer, githubClaims(claims)).split('.');
+    const payload = { ...JSON.parse(Buffer.from(body ?? '', 'base64url').toString()), aud: audience };
+    const text = `${header}.${Buffer.from(JSON.stringify(payload)).toString('base64url')}`;
+    const key = createPrivateKey({ key: keys.privateKey, format: 'jwk' });
+    const signature = sign('sha256', Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' });
+    return `${text}.${signature.toString('base64url')}`;
   }
 
   /** A package in a folder of its own, with credentials for the registry. */
@@ -112,6 +128,16 @@ export class AuthorScene {
   }
 }
 
+function settings(directory: string): Parameters<typeof startInstance>[0] {
+  return {
+    directory: join(directory, 'instance'),
+    port: 0,
+    host: '127.0.0.1',
+    names: ['@example/*'],
+    devIdentity: true,
+  };
+}
+
 function policy(issuer: string, ciIssuer: string): string {
   return `version: 1
 trustRoots:
@@ -121,5 +147,10 @@ publishers:
   job: { oidc: { issuer: '${ciIssuer}', sanRegex: 'https://github.com/example/widgets/.*' } }
 rules:
   - { id: example-is-signed, match: ['@example/*'], require: [{ provenance: { by: [alice, job] } }] }
+  - id: some-have-a-bill-of-materials
+    match: ['@example/sbom-*']
+    require:
+      - attestation: { predicateType: 'https://cyclonedx.org/bom', by: [alice] }
+      - attestation: { predicateType: 'https://cosign.sigstore.dev/attestation/vuln/v1', by: [alice] }
 `;
 }

@@ -306,6 +306,13 @@ describe('publishing a package', () => {
 
   it('tells in the registry’s words why it is refused', async () => {
     const folder = await scene.package(fresh());
+    const npmrc = (await scene.npmrc()).replaceAll(new URL(scene.registry).host, new URL(proxy.origin).host);
+    await writeFile(join(folder, '.npmrc'), npmrc);
+    // A registry that does not say by what it judges.
+    proxy.tamper = async (passing) =>
+      passing.path.endsWith('/-/signet/v1/policy')
+        ? { status: 404, headers: {}, body: Buffer.from('{}') }
+        : await passing.forward();
     const token = await scene.token('mallory@example.com');
     await assert.rejects(publish(folder, { token }), (error: Error & { code?: string }) => {
       assert.doesNotMatch(error.message, /--resume/);

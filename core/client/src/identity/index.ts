@@ -8,4 +8,5 @@ export * from './github-actions.ts';
 export * from './identity-token.ts';
 export * from './open-browser.ts';
 export { projectedTokenAt } from './projected-token.ts';
+export * from './publish-token.ts';
 export * from './token-source.ts';

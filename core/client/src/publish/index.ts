@@ -1,5 +1,6 @@
 export * from './job-folder.ts';
 export * from './npm-configuration.ts';
+export * from './npmjs-rules.ts';
 export * from './pack.ts';
 export * from './preflight.ts';
 export * from './prepare.ts';
@@ -9,4 +10,7 @@ export * from './publish-options.ts';
 export * from './publish-package.ts';
 export * from './publish-report.ts';
 export * from './registry-client.ts';
+export * from './registry-policy.ts';
+export type { SbomFormat } from './reproducible-sbom.ts';
 export * from './upload.ts';
+export * from './workspaces.ts';

@@ -43,3 +43,11 @@ declare module '@npmcli/run-script' {
 
   export default function runScript(options: RunScriptOptions): Promise<{ readonly code: number | null }>;
 }
+
+declare module '@npmcli/map-workspaces' {
+  /** Folders by the names of their packages, as `workspaces` of `pkg` has them. */
+  export default function mapWorkspaces(options: {
+    readonly cwd: string;
+    readonly pkg: Readonly<Record<string, unknown>>;
+  }): Promise<Map<string, string>>;
+}

@@ -1,8 +1,12 @@
 import { SignetError } from '@signet/primitives/formats';
 import { gt, parse } from 'semver';
+import type { IdentityToken } from '../identity/index.ts';
 import { sha512Integrity } from '../npm/index.ts';
+import type { Policy } from '../policy/index.ts';
+import { assertNpmjsTakes, isNpmjs } from './npmjs-rules.ts';
 import type { PackedPackage } from './pack.ts';
 import type { RegistryClient } from './registry-client.ts';
+import { assertTokenAccepted, readRegistryPolicy } from './registry-policy.ts';
 
 /** What the registry said before anything public happened. */
 export interface Preflight {
@@ -10,6 +14,8 @@ export interface Preflight {
   /** The user that will publish, where the registry says. */
   readonly user: string | undefined;
   readonly isNewPackage: boolean;
+  /** By what the registry judges, where it says. */
+  readonly policy: Policy | undefined;
 }
 
 /**
@@ -31,7 +37,7 @@ export async function preflight(
       `${version} is a prerelease and would become "${tag.name}"; say --tag next, or another tag`,
     );
   }
-  const [user, published] = await Promise.all([registry.user(), registry.versions()]);
+  const [user, published, policy] = await Promise.all([registry.user(), registry.versions(), policyOf(registry)]);
   if (published.integrities.has(version)) {
     const same = published.integrities.get(version) === sha512Integrity(packed.tarball);
     throw new SignetError(
@@ -49,5 +55,29 @@ export async function preflight(
       `${name} has the later version ${later}, and ${version} would become "${tag.name}"; say --tag, for example --tag previous`,
     );
   }
-  return { registry: registry.url, user, isNewPackage: published.integrities.size === 0 };
+  return { registry: registry.url, user, isNewPackage: published.integrities.size === 0, policy };
+}
+
+async function policyOf(registry: RegistryClient): Promise<Policy | undefined> {
+  const bundle = await registry.policy();
+  return bundle === undefined ? undefined : readRegistryPolicy(bundle, registry.url);
+}
+
+/**
+ * Finds out whether the registry will take the package from whom the token names, before a certificate is asked for.
+ *
+ * @throws ERR_EVIDENCE_REFUSED by a registry's published policy, ERR_PUBLISH_FORBIDDEN by the rules of npm's own registry
+ */
+export async function preflightIdentity(
+  token: IdentityToken,
+  { registry, policy, isNewPackage }: Preflight,
+  packed: PackedPackage,
+  more: { readonly access: 'public' | 'restricted' | undefined; readonly predicateTypes: readonly string[] },
+): Promise<void> {
+  const { name, version, tarball, manifest } = packed;
+  const { access, predicateTypes } = more;
+  if (policy !== undefined) {
+    assertTokenAccepted(policy, { name, version, integrity: sha512Integrity(tarball), predicateTypes }, token);
+  }
+  if (await isNpmjs(registry)) assertNpmjsTakes(token, manifest, { asked: access, isNewPackage });
 }

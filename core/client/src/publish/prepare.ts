@@ -6,7 +6,8 @@ import type { NpmConfiguration } from './npm-configuration.ts';
 import { type PackedPackage, packPackage } from './pack.ts';
 import { type Preflight, preflight } from './preflight.ts';
 import type { PublishOptions } from './publish-options.ts';
-import { RegistryClient } from './registry-client.ts';
+import type { RegistryClient } from './registry-client.ts';
+import { openRegistry } from './trusted-publishing.ts';
 
 /** A package packed and found publishable; nothing public has happened yet. */
 export interface PreparedPublish {
@@ -36,10 +37,8 @@ export async function preparePublish(
   const packed = await packPackage(source, configuration);
   const publishConfig = isObject(packed.manifest.publishConfig) ? packed.manifest.publishConfig : {};
   onStep?.('preflight');
-  const client = await RegistryClient.open(packed.name, configuration.options, {
-    registry,
-    publishConfig: textMember(publishConfig, 'registry'),
-  });
+  const configured = { registry, publishConfig: textMember(publishConfig, 'registry') };
+  const client = await openRegistry(packed.name, configuration, configured, options);
   const instance = await describe(client.url, packed.name, options);
   if (instance?.names !== undefined) assertOwned(packed.name, instance.names, client.url);
   const chosenTag = options.tag ?? textMember(publishConfig, 'tag');

@@ -4,12 +4,18 @@ import type { IdentityToken } from '../identity/index.ts';
 
 /** What is said about how a package came to be. */
 export interface ProvenancePredicate {
-  readonly predicateType: 'https://slsa.dev/provenance/v1';
+  readonly predicateType: typeof provenanceType;
   readonly predicate: JsonObject;
 }
 
+/** SLSA provenance v1. */
+export const provenanceType = 'https://slsa.dev/provenance/v1';
+
 /** SLSA's build type for GitHub Actions (slsa-framework/github-actions-buildtypes, workflow v1). */
 const githubBuildType = 'https://slsa-framework.github.io/github-actions-buildtypes/workflow/v1';
+
+/** GitLab's (docs.gitlab.com, SLSA provenance specification). Its variables are left out: a public log is no place for them. */
+const gitlabBuildType = 'https://docs.gitlab.com/ci/pipeline_security/slsa/provenance_v1';
 
 /** Ours, for everybody else: a person at a desk, or a CI platform without a build type of its own. */
 export const plainBuildType = 'urn:signet:build-type:npm-publish:v1';
@@ -26,13 +32,24 @@ export function createProvenance(
   certified: FulcioClaims,
   subject: { readonly name: string; readonly version: string },
 ): ProvenancePredicate {
-  const workflow = textMember(token.claims, 'workflow_ref');
-  const repository = textMember(token.claims, 'repository');
-  const predicate =
-    workflow !== undefined && repository !== undefined && textMember(token.claims, 'run_id') !== undefined
-      ? githubProvenance(token, certified, workflow, repository)
-      : plainProvenance(token, subject);
-  return { predicateType: 'https://slsa.dev/provenance/v1', predicate };
+  return { predicateType: provenanceType, predicate: predicateOf(token, certified, subject) };
+}
+
+function predicateOf(
+  token: IdentityToken,
+  certified: FulcioClaims,
+  subject: { readonly name: string; readonly version: string },
+): JsonObject {
+  const claim = (name: string) => textMember(token.claims, name);
+  const [workflow, repository] = [claim('workflow_ref'), claim('repository')];
+  if (workflow !== undefined && repository !== undefined && claim('run_id') !== undefined) {
+    return githubProvenance(token, certified, workflow, repository);
+  }
+  const [project, job] = [claim('project_path'), claim('job_id')];
+  if (project !== undefined && job !== undefined && claim('pipeline_id') !== undefined) {
+    return gitlabProvenance(token, certified, project, job);
+  }
+  return plainProvenance(token, certified, subject);
 }
 
 function githubProvenance(
@@ -46,23 +63,13 @@ function githubProvenance(
     ? certified.sourceRepositoryUri.slice(0, -repository.length - 1)
     : 'https://github.com';
   const source = `${host}/${repository}`;
-  for (const [what, said, proven] of [
+  assertAgreement([
     ['source repository', source, certified.sourceRepositoryUri],
     ['commit', claim('sha'), certified.sourceRepositoryDigest],
     ['ref', claim('ref'), certified.sourceRepositoryRef],
     ['repository id', claim('repository_id'), certified.sourceRepositoryIdentifier],
     ['owner id', claim('repository_owner_id'), certified.sourceRepositoryOwnerIdentifier],
-  ] as const) {
-    if (proven === undefined || proven === said) continue;
-    throw new SignetError(
-      'ERR_PROVENANCE_MISMATCH',
-      `certificate and identity token disagree about the ${what}; nothing was signed`,
-      {
-        expected: proven,
-        found: said,
-      },
-    );
-  }
+  ]);
   const [path = '', ref = claim('ref')] = workflow.slice(repository.length + 1).split('@');
   return {
     buildDefinition: {
@@ -84,13 +91,72 @@ function githubProvenance(
   };
 }
 
-/** Says who published what, and claims nothing about a build that nobody witnessed. */
+function gitlabProvenance(token: IdentityToken, certified: FulcioClaims, project: string, job: string): JsonObject {
+  const claim = (name: string) => textMember(token.claims, name) ?? '';
+  const source = certified.sourceRepositoryUri ?? `${new URL(token.issuer).origin}/${project}`;
+  // Tokens name the ref short and beside it, since GitLab 16.0, long.
+  const ref = claim('ref_path') || `refs/${claim('ref_type') === 'branch' ? 'heads' : 'tags'}/${claim('ref')}`;
+  assertAgreement([
+    ['source repository', `${new URL(source).origin}/${project}`, certified.sourceRepositoryUri],
+    ['commit', claim('sha'), certified.sourceRepositoryDigest],
+    ['ref', ref, certified.sourceRepositoryRef],
+    ['project id', claim('project_id'), certified.sourceRepositoryIdentifier],
+    ['namespace id', claim('namespace_id'), certified.sourceRepositoryOwnerIdentifier],
+  ]);
+  const runner = textMember(token.claims, 'runner_id') ?? claimNumber(token, 'runner_id');
+  return {
+    buildDefinition: {
+      buildType: gitlabBuildType,
+      externalParameters: { source, pipeline: claim('ci_config_ref_uri') },
+      internalParameters: { job, pipeline: claim('pipeline_id'), trigger: claim('pipeline_source') },
+      resolvedDependencies: [{ uri: `git+${source}@${ref}`, digest: { gitCommit: claim('sha') } }],
+    },
+    runDetails: {
+      builder: { id: runner === undefined ? `${source}/-/runners` : `${source}/-/runners/${runner}` },
+      metadata: { invocationId: `${source}/-/jobs/${job}` },
+    },
+  };
+}
+
+function claimNumber(token: IdentityToken, name: string): string | undefined {
+  const value = token.claims[name];
+  return typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : undefined;
+}
+
+/** What the certificate does not say, it does not contradict. */
+function assertAgreement(pairs: readonly (readonly [what: string, said: string, proven: string | undefined])[]): void {
+  for (const [what, said, proven] of pairs) {
+    if (proven === undefined || proven === said) continue;
+    throw new SignetError(
+      'ERR_PROVENANCE_MISMATCH',
+      `certificate and identity token disagree about the ${what}; nothing was signed`,
+      { expected: proven, found: said },
+    );
+  }
+}
+
+/**
+ * Says who published what and, where the certificate does, from which source; claims nothing about a build that nobody witnessed
+ * (docs/author/build-type.md).
+ */
 function plainProvenance(
   token: IdentityToken,
+  certified: FulcioClaims,
   { name, version }: { readonly name: string; readonly version: string },
 ): JsonObject {
+  const { sourceRepositoryUri: source, sourceRepositoryRef: ref, sourceRepositoryDigest: commit } = certified;
+  const uri = source === undefined ? undefined : `git+${source}${ref?.startsWith('refs/') ? `@${ref}` : ''}`;
   return {
-    buildDefinition: { buildType: plainBuildType, externalParameters: { package: { name, version } } },
-    runDetails: { builder: { id: token.issuer } },
+    buildDefinition: {
+      buildType: plainBuildType,
+      externalParameters: { package: { name, version } },
+      ...(uri === undefined
+        ? {}
+        : { resolvedDependencies: [{ uri, ...(commit === undefined ? {} : { digest: { gitCommit: commit } }) }] }),
+    },
+    runDetails: {
+      builder: { id: token.issuer },
+      ...(certified.runInvocationUri === undefined ? {} : { metadata: { invocationId: certified.runInvocationUri } }),
+    },
   };
 }

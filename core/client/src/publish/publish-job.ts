@@ -9,7 +9,7 @@ import type { CertificateIdentity, SigningServices } from '../sign/index.ts';
  * entry. All of it is public or about to be; it holds no token and no key.
  */
 export interface PublishJob {
-  readonly format: 1;
+  readonly format: 2;
   readonly name: string;
   readonly version: string;
   /** sha512 of the tarball. */
@@ -29,8 +29,8 @@ export interface PublishJob {
   readonly identitySource: string;
   /** The registry's user at the preflight. */
   readonly user?: string;
-  /** A Sigstore bundle v0.3: signed, perhaps timestamped, perhaps logged. */
-  readonly bundle: JsonObject;
+  /** Sigstore bundles v0.3, the provenance first: signed, perhaps timestamped, perhaps logged. */
+  readonly bundles: readonly JsonObject[];
 }
 
 /** The JSON text of a job. */
@@ -47,25 +47,27 @@ export function publishJobToText(job: PublishJob): string {
 export function parsePublishJob(text: string, path: string): PublishJob {
   const value = parseJson(text, path);
   if (!isObject(value)) throw broken(path, 'it is not a JSON object');
-  if (value.format !== 1) {
+  if (value.format !== 1 && value.format !== 2) {
     throw broken(path, 'it was written by another version of signet', {
-      expected: 'format 1',
+      expected: 'format 1 or 2',
       found: `format ${describeValue(value.format)}`,
     });
   }
-  const { access, manifest, services, identity, bundle } = value;
+  const { access, manifest, services, identity } = value;
+  // The first format had one bundle.
+  const bundles = value.format === 1 ? [value.bundle] : value.bundles;
   const name = required(value, 'name', path);
   const version = required(value, 'version', path);
   const integrity = required(value, 'integrity', path);
   assertPackageVersion(name, version);
   parseIntegrity(integrity);
-  if (!isObject(manifest) || !isObject(services) || !isObject(identity) || !isObject(bundle)) {
-    throw broken(path, 'manifest, services, identity or bundle is missing');
+  if (!isObject(manifest) || !isObject(services) || !isObject(identity) || !areBundles(bundles)) {
+    throw broken(path, 'manifest, services, identity or bundles are missing');
   }
   if (access !== undefined && access !== 'public' && access !== 'restricted') throw broken(path, 'access is unknown');
   const user = textMember(value, 'user');
   return {
-    format: 1,
+    format: 2,
     name,
     version,
     integrity,
@@ -83,8 +85,12 @@ export function parsePublishJob(text: string, path: string): PublishJob {
     identity: { issuer: required(identity, 'issuer', path), subject: required(identity, 'subject', path) },
     identitySource: required(value, 'identitySource', path),
     ...(user === undefined ? {} : { user }),
-    bundle,
+    bundles,
   };
+}
+
+function areBundles(value: unknown): value is readonly JsonObject[] {
+  return Array.isArray(value) && value.length > 0 && value.length <= 8 && value.every(isObject);
 }
 
 /** Errors after which the same job can succeed later, as it is or with another credential. */

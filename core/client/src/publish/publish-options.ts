@@ -2,6 +2,7 @@ import type { ServiceAccess } from '../http/index.ts';
 import type { FoundToken } from '../identity/index.ts';
 import type { SigningServices, SigningStep, TokenRequirements } from '../sign/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
+import type { SbomFormat } from './reproducible-sbom.ts';
 
 /** The steps of a publish, in order, as `onStep` is told of them. */
 export type PublishStep = 'pack' | 'preflight' | 'identity' | SigningStep | 'upload' | 'read back';
@@ -31,6 +32,10 @@ export interface PublishOptions {
   readonly findToken: (wanted: TokenRequirements) => Promise<FoundToken>;
   /** Milliseconds for which failures of services are met by trying again, all together. Default five minutes. */
   readonly retryFor?: number | undefined;
+  /** Attests a bill of materials beside the provenance, made by `npm sbom`. */
+  readonly sbom?: SbomFormat | undefined;
+  /** Attests the result of `npm audit` beside the provenance. */
+  readonly audit?: boolean | undefined;
   /** What carries requests to the signing services, and how long one may take. npm's own settings serve the registry. */
   readonly http?: Pick<ServiceAccess, 'transport' | 'timeout'> | undefined;
   readonly onStep?: ((step: PublishStep) => void) | undefined;

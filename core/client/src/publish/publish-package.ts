@@ -1,27 +1,24 @@
-import { relative, resolve } from 'node:path';
-import { digest } from '@signet/primitives/crypto';
-import { bundleToJson, Certificate, parseBundle, SignetError, statementV1, toHex } from '@signet/primitives/formats';
+import { relative } from 'node:path';
+import { SignetError } from '@signet/primitives/formats';
 import type { ServiceAccess } from '../http/index.ts';
-import type { FoundToken } from '../identity/index.ts';
-import { sha512Integrity, toPurl, verifyPackageBundle } from '../npm/index.ts';
-import {
-  assertNamedByTrust,
-  completeBundle,
-  type InstanceDescription,
-  SigningSession,
-  tokenRequirements,
-} from '../sign/index.ts';
-import type { TrustMaterial } from '../trust/index.ts';
+import { sha512Integrity } from '../npm/index.ts';
+import { assertNamedByTrust } from '../sign/index.ts';
+import { Author } from './author.ts';
+import { finish, settle } from './finish.ts';
 import { JobFolder, type KeptJob } from './job-folder.ts';
 import { loadNpmConfiguration, type NpmConfiguration } from './npm-configuration.ts';
-import { runLifecycleScript } from './pack.ts';
+import { extraAttestations } from './package-attestations.ts';
+import { preflightIdentity } from './preflight.ts';
 import { type PreparedPublish, preparePublish } from './prepare.ts';
-import { createProvenance } from './provenance.ts';
-import { isFinal, type PublishJob, unfinished } from './publish-job.ts';
-import { defaultRetryFor, type PublishOptions, type PublishStep } from './publish-options.ts';
-import { describePublished, type PublishReport } from './publish-report.ts';
-import { RegistryClient } from './registry-client.ts';
-import { upload } from './upload.ts';
+import { provenanceType } from './provenance.ts';
+import type { PublishJob } from './publish-job.ts';
+import { defaultRetryFor, type PublishOptions } from './publish-options.ts';
+import type { PublishReport } from './publish-report.ts';
+import { type ExtraAttestation, renewIfExpired, signPackage } from './sign-package.ts';
+import { openRegistry } from './trusted-publishing.ts';
+
+/** How many packages are witnessed and sent at a time. */
+const concurrency = 5;
 
 /**
  * Publishes a package with the proof of who published it: packed once, found publishable, signed keylessly, verified as a
@@ -33,39 +30,121 @@ import { upload } from './upload.ts';
  * or when an earlier publish of this version did; ERR_CANCELLED when the signal ended it before anything was signed
  */
 export async function publishPackage(options: PublishOptions): Promise<PublishReport> {
+  const [report] = await publishPackages([options.source], options);
+  if (report === undefined) throw new TypeError('a package was published without a report');
+  return report;
+}
+
+/**
+ * Publishes several packages, as the workspaces of a repository are: nothing of any of them becomes public before all are found
+ * publishable, and one token and one certificate serve for all. Each then goes its own way: where one stops, the others go on,
+ * and `--resume` finishes it.
+ *
+ * @param sources paths of folders or tarballs, in the order in which they are packed
+ * @param onPublished called with each report as it comes
+ * @throws as {@link publishPackage}; with several packages the error says how many were published
+ */
+export async function publishPackages(
+  sources: readonly string[],
+  options: Omit<PublishOptions, 'source'> & { readonly onPublished?: ((report: PublishReport) => void) | undefined },
+): Promise<readonly PublishReport[]> {
   const http = serviceAccess(options);
   const configuration = await loadNpmConfiguration({ cwd: options.cwd, env: options.env });
-  const stopped = (thrown: unknown): never => {
-    throw options.signal?.aborted ? cancelled() : thrown;
-  };
-  const prepared = await preparePublish(options, configuration).catch(stopped);
   const folder = new JobFolder(options.cwd);
-  await refuseSecondJob(folder, prepared);
-  const job = await beginJob(options, prepared, http).catch(stopped);
-  const { tarball } = prepared.packed;
-  const path = await folder.keep(job, tarball);
-  return await finish({ job, path }, { options, configuration, folder, tarball, http, ...prepared });
+  const begin = async () => {
+    const prepared: PreparedPublish[] = [];
+    // One after the other: their scripts may use each other's results.
+    for (const source of sources) prepared.push(await preparePublish({ ...options, source }, configuration));
+    const kept = await folder.list();
+    for (const { packed } of prepared) refuseSecondJob(kept, packed);
+    const extras: (readonly ExtraAttestation[])[] = [];
+    for (const one of prepared) extras.push(await extraAttestations(one, options));
+    const author = new Author(options, http);
+    for (const [index, one] of prepared.entries()) {
+      const { token } = await author.token(one.services, one.login);
+      const predicateTypes = [provenanceType, ...(extras[index] ?? []).map(({ predicateType }) => predicateType)];
+      await preflightIdentity(token, one.preflight, one.packed, { access: one.access, predicateTypes });
+    }
+    const jobs: PublishJob[] = [];
+    for (const [index, one] of prepared.entries()) jobs.push(await beginJob(options, one, extras[index] ?? [], author));
+    return prepared.map((one, index) => ({ prepared: one, job: jobs[index] as PublishJob }));
+  };
+  const begun = await begin().catch((thrown: unknown) => {
+    throw options.signal?.aborted ? cancelled() : thrown;
+  });
+  const paths: string[] = [];
+  for (const { job, prepared } of begun) paths.push(await folder.keep(job, prepared.packed.tarball));
+  const results = await inTurn(begun, async ({ prepared, job }, index) => {
+    const { tarball } = prepared.packed;
+    const { client, trust } = prepared;
+    const kept = { job, path: paths[index] ?? folder.fileOf(job.integrity) };
+    const report = await finish(kept, { options, configuration, folder, tarball, http, client, trust });
+    options.onPublished?.(report);
+    return report;
+  });
+  return settle(results);
 }
 
 /**
  * Finishes the publish that stopped in this project: with the same bytes, with the same certificate where a timestamp shows
  * that it was used in time, and with the same log entry.
  *
- * @throws ERR_USAGE when there is none, or several and `source` names none of them; otherwise as {@link publishPackage}
+ * @throws ERR_USAGE when there is none, or several; otherwise as {@link publishPackage}
  */
-export async function resumePublish(
-  options: Omit<PublishOptions, 'source' | 'tag' | 'access' | 'registry'>,
-): Promise<PublishReport> {
+export async function resumePublish(options: ResumeOptions): Promise<PublishReport> {
+  const folder = new JobFolder(options.cwd);
+  const jobs = await folder.list();
+  if (jobs.length > 1) {
+    const names = jobs.map(({ job, path }) => `${job.name}@${job.version} (${path})`).join(', ');
+    throw new SignetError('ERR_USAGE', 'there are several unfinished publishes', { found: names });
+  }
+  const [report] = await resumePublishes(options);
+  if (report === undefined) throw new TypeError('a publish was finished without a report');
+  return report;
+}
+
+/** What {@link publishPackage} takes, as far as the kept jobs do not say it. */
+export type ResumeOptions = Omit<PublishOptions, 'source' | 'tag' | 'access' | 'registry' | 'sbom' | 'audit'> & {
+  readonly onPublished?: ((report: PublishReport) => void) | undefined;
+};
+
+/**
+ * Finishes every publish that stopped in this project, as {@link resumePublish} does one.
+ *
+ * @throws ERR_USAGE when there is none
+ */
+export async function resumePublishes(options: ResumeOptions): Promise<readonly PublishReport[]> {
   const http = serviceAccess(options);
   const folder = new JobFolder(options.cwd);
-  const kept = onlyJob(await folder.list(), folder);
+  const jobs = await folder.list();
+  if (jobs.length === 0) throw new SignetError('ERR_USAGE', `there is no unfinished publish in ${folder.path}`);
   const configuration = await loadNpmConfiguration({ cwd: options.cwd, env: options.env });
+  const author = new Author(options, http);
+  const results = await inTurn(jobs, async (kept) => {
+    const report = await resume(kept, { options, configuration, folder, http, author });
+    options.onPublished?.(report);
+    return report;
+  });
+  return settle(results);
+}
+
+async function resume(
+  kept: KeptJob,
+  given: {
+    readonly options: ResumeOptions;
+    readonly configuration: NpmConfiguration;
+    readonly folder: JobFolder;
+    readonly http: ServiceAccess;
+    readonly author: Author;
+  },
+): Promise<PublishReport> {
+  const { options, configuration, folder, http, author } = given;
   const tarball = await folder.tarball(kept);
-  const { name, registry } = kept.job;
+  const { name, registry, services, servicesFromRegistry } = kept.job;
   const trust = typeof options.trust === 'function' ? await options.trust(name) : options.trust;
-  if (kept.job.servicesFromRegistry) assertNamedByTrust(kept.job.services, trust);
-  const client = await RegistryClient.open(name, configuration.options, { registry });
-  const job = await renewIfExpired(kept.job, tarball, { ...options, trust }, http);
+  if (servicesFromRegistry) assertNamedByTrust(services, trust);
+  const client = await openRegistry(name, configuration, { registry }, options);
+  const job = await renewIfExpired(kept.job, tarball, trust, author);
   if (job !== kept.job) await folder.keep(job);
   return await finish({ job, path: kept.path }, { options, configuration, folder, tarball, http, client, trust });
 }
@@ -75,72 +154,18 @@ function cancelled(): SignetError {
   return new SignetError('ERR_CANCELLED', 'cancelled; nothing was signed');
 }
 
-/** Finishing needs these, whether the publish has just begun or is taken up again. */
-interface Finishing {
-  readonly options: Pick<PublishOptions, 'cwd' | 'otp' | 'onStep' | 'signal'>;
-  readonly configuration: NpmConfiguration;
-  readonly folder: JobFolder;
-  readonly tarball: Uint8Array;
-  readonly client: RegistryClient;
-  readonly trust: TrustMaterial;
-  readonly http: ServiceAccess;
-}
-
-async function finish(kept: KeptJob, finishing: Finishing): Promise<PublishReport> {
-  const { options, configuration, folder, tarball, client, trust, http } = finishing;
-  const { otp, signal, cwd } = options;
-  let reached: PublishStep | undefined;
-  const onStep = (step: PublishStep) => {
-    reached = step;
-    options.onStep?.(step);
-  };
-  let { job } = kept;
-  let report: PublishReport;
-  try {
-    const { bundle } = await completeBundle(parseBundle(job.bundle), {
-      services: job.services,
-      trust,
-      identity: job.identity,
-      http,
-      onStep,
-      onProgress: async (progress) => {
-        job = { ...job, bundle: bundleToJson(progress) };
-        await folder.keep(job);
-      },
-    });
-    const { name, version, integrity } = job;
-    // As a consumer will: not only that the bundle holds, but that it is about this name, this version and these bytes.
-    const attestation = verifyPackageBundle(bundle, { name, version, integrity, trust });
-    signal?.throwIfAborted();
-    await upload(job, tarball, client, {
-      otp,
-      onStep,
-      signal,
-      ...(http.retry?.deadline === undefined ? {} : { deadline: http.retry.deadline }),
-    });
-    report = describePublished(job, tarball.length, attestation);
-  } catch (thrown) {
-    // While it is read back the package is there already, whatever the registry says then.
-    if (isFinal(thrown) && reached !== 'read back' && signal?.aborted !== true) {
-      await folder.remove(job.integrity);
-      throw thrown;
-    }
-    throw unfinished(thrown, kept.path, signal?.aborted === true);
-  }
-  await folder.remove(job.integrity);
-  if (job.folder !== undefined) {
-    const path = resolve(cwd, job.folder);
-    for (const event of ['publish', 'postpublish']) await runLifecycleScript(event, path, job.manifest, configuration);
-  }
-  return report;
-}
-
-async function beginJob(options: PublishOptions, prepared: PreparedPublish, http: ServiceAccess): Promise<PublishJob> {
-  const { packed, client, preflight, tag, access, services, servicesFromRegistry } = prepared;
+async function beginJob(
+  options: Pick<PublishOptions, 'cwd'>,
+  prepared: PreparedPublish,
+  extra: readonly ExtraAttestation[],
+  author: Author,
+): Promise<PublishJob> {
+  const { packed, client, preflight, tag, access, services, servicesFromRegistry, trust, login } = prepared;
   const { name, version, tarball } = packed;
-  const signed = await signPackage({ name, version, tarball }, prepared, options, http);
+  const { policy } = preflight;
+  const signed = await signPackage({ name, version, tarball, services, trust, login, policy, extra }, author);
   return {
-    format: 1,
+    format: 2,
     name,
     version,
     integrity: sha512Integrity(tarball),
@@ -156,54 +181,8 @@ async function beginJob(options: PublishOptions, prepared: PreparedPublish, http
   };
 }
 
-/** Asks for the identity and signs; what comes back is public, and no log has heard of it yet. */
-async function signPackage(
-  subject: { readonly name: string; readonly version: string; readonly tarball: Uint8Array },
-  where: Pick<PreparedPublish, 'services' | 'trust'> & { readonly login: InstanceDescription['login'] },
-  options: Pick<PublishOptions, 'findToken' | 'onStep' | 'signal'>,
-  http: ServiceAccess,
-): Promise<Pick<PublishJob, 'identity' | 'identitySource' | 'bundle'>> {
-  const { services, trust, login } = where;
-  const { findToken, onStep, signal } = options;
-  const { name, version, tarball } = subject;
-  onStep?.('identity');
-  const wanted = await tokenRequirements(services.caUrl, login, http);
-  const { token, source }: FoundToken = await findToken(wanted);
-  const session = await SigningSession.open({ identityToken: token, services, trust, onStep, signal, http });
-  const statement = statementV1({
-    subject: [{ name: toPurl(name, version), digest: { sha512: toHex(digest('sha512', tarball)) } }],
-    ...createProvenance(token, session.claims, { name, version }),
-  });
-  const begun = await session.beginStatement(statement);
-  return { identity: session.identity, identitySource: source, bundle: bundleToJson(begun) };
-}
-
-/**
- * A certificate lives for minutes. Where no timestamp shows that the signature was made in time, and so no log has it
- * either, the same bytes are signed anew.
- */
-async function renewIfExpired(
-  job: PublishJob,
-  tarball: Uint8Array,
-  options: Pick<PublishOptions, 'findToken' | 'onStep' | 'signal'> & { readonly trust: TrustMaterial },
-  http: ServiceAccess,
-): Promise<PublishJob> {
-  const bundle = parseBundle(job.bundle);
-  if (bundle.timestamps.length > 0 || bundle.key.kind !== 'certificate') return job;
-  // Half a minute for the way to the timestamp authority.
-  if (Certificate.parse(bundle.key.certificate).isValidAt(new Date(Date.now() + 30_000))) return job;
-  const { name, version, services } = job;
-  const signed = await signPackage(
-    { name, version, tarball },
-    { services, trust: options.trust, login: undefined },
-    options,
-    http,
-  );
-  return { ...job, ...signed };
-}
-
-async function refuseSecondJob(folder: JobFolder, { packed }: PreparedPublish): Promise<void> {
-  const other = (await folder.list()).find(({ job }) => job.name === packed.name && job.version === packed.version);
+function refuseSecondJob(kept: readonly KeptJob[], packed: PreparedPublish['packed']): void {
+  const other = kept.find(({ job }) => job.name === packed.name && job.version === packed.version);
   if (other === undefined) return;
   throw new SignetError(
     'ERR_PUBLISH_UNFINISHED',
@@ -211,30 +190,33 @@ async function refuseSecondJob(folder: JobFolder, { packed }: PreparedPublish): 
   );
 }
 
-function onlyJob(jobs: readonly KeptJob[], folder: JobFolder): KeptJob {
-  const [first, second] = jobs;
-  if (first === undefined) {
-    throw new SignetError('ERR_USAGE', `there is no unfinished publish in ${folder.path}`);
-  }
-  if (second === undefined) return first;
-  const names = jobs.map(({ job, path }) => `${job.name}@${job.version} (${path})`).join(', ');
-  throw new SignetError(
-    'ERR_USAGE',
-    'there are several unfinished publishes; delete those that shall not be finished',
-    { found: names },
-  );
-}
-
 /** All services together have one budget of time, from now on. */
 function serviceAccess(options: Pick<PublishOptions, 'retryFor' | 'signal' | 'http'>): ServiceAccess {
   const { retryFor = defaultRetryFor, signal, http } = options;
-  const retry = {
-    attempts: Number.POSITIVE_INFINITY,
-    budget: retryFor,
-    firstDelay: 250,
-    deadline: Date.now() + retryFor,
+  const deadline = Date.now() + retryFor;
+  return {
+    ...http,
+    signal,
+    retry: { attempts: Number.POSITIVE_INFINITY, budget: retryFor, firstDelay: 250, deadline },
   };
-  return { ...http, signal, retry };
+}
+
+/** Works on a few at a time; the end of one does not end the others. */
+async function inTurn<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item, index: number) => Promise<Result>,
+): Promise<PromiseSettledResult<Result>[]> {
+  const results: PromiseSettledResult<Result>[] = [];
+  let next = 0;
+  const worker = async () => {
+    for (let index = next++; index < items.length; index = next++) {
+      [results[index]] = (await Promise.allSettled([work(items[index] as Item, index)])) as [
+        PromiseSettledResult<Result>,
+      ];
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker));
+  return results;
 }
 
 /** What {@link rehearsePublish} found out. */

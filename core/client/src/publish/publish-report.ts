@@ -21,15 +21,26 @@ export interface PublishReport {
   readonly logEntries: readonly { readonly log: string; readonly origin?: string; readonly index: string }[];
   /** What the consumer's verifier checked, one sentence each. */
   readonly checks: readonly string[];
+  /** The bundle of the provenance. */
   readonly bundle: Readonly<Record<string, unknown>>;
+  /** What was attested beside the provenance. */
+  readonly extra: readonly {
+    readonly predicateType: string;
+    readonly logEntries: PublishReport['logEntries'];
+    readonly bundle: Readonly<Record<string, unknown>>;
+  }[];
 }
 
 /** The report of a publish that is done. */
 export function describePublished(
   job: PublishJob,
   size: number,
-  { predicateType, verified }: VerifiedAttestation,
+  attestations: readonly VerifiedAttestation[],
 ): PublishReport {
+  const [provenance, ...others] = attestations;
+  const [bundle, ...otherBundles] = job.bundles;
+  if (provenance === undefined || bundle === undefined) throw new TypeError('a publish has at least one attestation');
+  const { predicateType, verified } = provenance;
   return {
     format: 1,
     name: job.name,
@@ -42,12 +53,21 @@ export function describePublished(
     identity: { ...job.identity, source: job.identitySource },
     predicateType,
     timestamps: verified.timestamps.map(({ time, authority }) => ({ time: time.toISOString(), authority })),
-    logEntries: verified.logEntries.map(({ baseUrl, origin, index }) => ({
-      log: baseUrl,
-      ...(origin === undefined ? {} : { origin }),
-      index: String(index),
-    })),
+    logEntries: logEntriesOf(provenance),
     checks: verified.checks,
-    bundle: job.bundle,
+    bundle,
+    extra: others.map((other, index) => ({
+      predicateType: other.predicateType,
+      logEntries: logEntriesOf(other),
+      bundle: otherBundles[index] ?? {},
+    })),
   };
+}
+
+function logEntriesOf({ verified }: VerifiedAttestation): PublishReport['logEntries'] {
+  return verified.logEntries.map(({ baseUrl, origin, index }) => ({
+    log: baseUrl,
+    ...(origin === undefined ? {} : { origin }),
+    index: String(index),
+  }));
 }

@@ -18,13 +18,14 @@ export class RegistryClient {
   /** Base URL, with a slash at its end. */
   readonly url: string;
   readonly #name: string;
-  readonly #escapedName: string;
+  /** The package's name as it stands in addresses. */
+  readonly escapedName: string;
   readonly #options: NpmOptions;
 
   private constructor(url: string, name: string, escapedName: string, options: NpmOptions) {
     this.url = url;
     this.#name = name;
-    this.#escapedName = escapedName;
+    this.escapedName = escapedName;
     this.#options = options;
   }
 
@@ -67,11 +68,23 @@ export class RegistryClient {
     );
   }
 
+  /** Whether npm's configuration has credentials for this registry. */
+  async hasCredentials(): Promise<boolean> {
+    const { default: getAuth } = await import('npm-registry-fetch/lib/auth.js');
+    const { token, auth, isBasicAuth } = getAuth(this.url, this.#options);
+    return Boolean(token) || Boolean(auth) || isBasicAuth;
+  }
+
+  /** The same registry with another token, whatever is configured. */
+  withToken(token: string): RegistryClient {
+    return new RegistryClient(this.url, this.#name, this.escapedName, { ...this.#options, forceAuth: { token } });
+  }
+
   /** Versions that are taken, or none for a new package. */
   async versions(): Promise<PublishedVersions> {
     let packument: JsonObject;
     try {
-      packument = await this.#json(`${this.#escapedName}?write=true`, `looking for ${this.#name}`);
+      packument = await this.#json(`${this.escapedName}?write=true`, `looking for ${this.#name}`);
     } catch (thrown) {
       if (thrown instanceof Missing) return { integrities: new Map(), tags: {} };
       throw thrown;
@@ -109,9 +122,7 @@ export class RegistryClient {
   }
 
   async #credentialsError(): Promise<SignetError> {
-    const { default: getAuth } = await import('npm-registry-fetch/lib/auth.js');
-    const { token, auth, isBasicAuth } = getAuth(this.url, this.#options);
-    const configured = Boolean(token) || Boolean(auth) || isBasicAuth;
+    const configured = await this.hasCredentials();
     return new SignetError(
       'ERR_REGISTRY_CREDENTIALS',
       `${configured ? `credentials are configured for ${this.url} and not accepted` : `no credentials are configured for ${this.url}`}; run: npm login --registry ${this.url}`,
@@ -126,7 +137,7 @@ export class RegistryClient {
   ): Promise<void> {
     const { default: npmFetch } = await import('npm-registry-fetch');
     try {
-      await npmFetch(this.#escapedName, {
+      await npmFetch(this.escapedName, {
         ...this.#options,
         ...(options.otp === undefined ? {} : { otp: options.otp }),
         signal: options.signal,
@@ -142,11 +153,46 @@ export class RegistryClient {
     }
   }
 
+  /**
+   * Sends one bundle about a version, before or after the version itself (`POST /-/signet/v1/bundles`). Sent again it changes
+   * nothing.
+   */
+  async attach(bundle: JsonObject, version: string, signal?: AbortSignal | undefined): Promise<void> {
+    const { default: npmFetch } = await import('npm-registry-fetch');
+    try {
+      await npmFetch('-/signet/v1/bundles', {
+        ...this.#options,
+        signal,
+        method: 'POST',
+        body: Buffer.from(JSON.stringify(bundle)),
+        headers: { 'content-type': 'application/json' },
+        spec: this.#name,
+        ignoreBody: true,
+      } as Parameters<typeof npmFetch>[1]);
+    } catch (thrown) {
+      signal?.throwIfAborted();
+      throw registryFailure(thrown, this.url, `attaching an attestation of ${this.#name}@${version}`);
+    }
+  }
+
+  /** What the registry says it judges by, a bundle, or undefined where it says nothing. */
+  async policy(): Promise<JsonObject | undefined> {
+    try {
+      return await this.#json('-/signet/v1/policy', 'asking for its policy');
+    } catch (thrown) {
+      // Registries that have no such page refuse it in several ways.
+      const says = thrown instanceof SignetError ? thrown.code : undefined;
+      if (thrown instanceof Missing || says === 'ERR_REGISTRY_REFUSED' || says === 'ERR_REGISTRY_CREDENTIALS')
+        return undefined;
+      throw thrown;
+    }
+  }
+
   /** The attestation document of a version, or undefined where the registry has none. */
   async attestations(version: string): Promise<JsonObject | undefined> {
     try {
       return await this.#json(
-        `-/npm/v1/attestations/${this.#escapedName}@${version}`,
+        `-/npm/v1/attestations/${this.escapedName}@${version}`,
         `reading back ${this.#name}@${version}`,
       );
     } catch (thrown) {

@@ -50,7 +50,10 @@ async function send(
   registry: RegistryClient,
   options: UploadOptions,
 ): Promise<void> {
-  const { name, version, integrity, manifest, bundle, tag, access } = job;
+  const { name, version, integrity, manifest, bundles, tag, access } = job;
+  const [bundle, ...others] = bundles;
+  // Before the version: a policy may demand them of it.
+  for (const other of others) await registry.attach(other, version, options.signal);
   // Asked first, so that what arrived earlier is not sent again: some registries answer that with words of their own.
   const { integrities } = await registry.versions();
   if (integrities.get(version) === integrity) return;
@@ -126,13 +129,14 @@ async function compare(job: PublishJob, registry: RegistryClient): Promise<Signe
   }
   const document = await registry.attestations(job.version);
   const served = Array.isArray(document?.attestations) ? document.attestations.filter(isObject) : [];
-  const ours = canonicalize(job.bundle);
-  if (served.some((one) => isObject(one.bundle) && canonicalize(one.bundle) === ours)) return undefined;
+  const theirs = new Set(served.flatMap(({ bundle }) => (isObject(bundle) ? [canonicalize(bundle)] : [])));
+  const absent = job.bundles.filter((bundle) => !theirs.has(canonicalize(bundle)));
+  if (absent.length === 0) return undefined;
   return new SignetError(
     'ERR_READ_BACK',
-    `${registry.url} does not serve the signature of ${label} that was published`,
+    `${registry.url} does not serve ${absent.length === job.bundles.length ? 'the signature' : 'every attestation'} of ${label} that was published`,
     {
-      expected: 'our bundle among its attestations',
+      expected: 'our bundles among its attestations',
       found: `${served.length} other attestations`,
     },
   );

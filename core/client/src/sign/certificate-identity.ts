@@ -20,7 +20,7 @@ export interface CertificateIdentity {
 export function identityOf(certificate: Certificate, token: IdentityToken): CertificateIdentity {
   const claims = fulcioClaims(certificate);
   const issuer = fulcioIssuer(claims);
-  const issuers = [token.issuer, federatedIssuer(token)].filter((one) => one !== undefined);
+  const issuers = acceptedIssuers(token);
   if (issuer === undefined || !issuers.includes(issuer)) {
     throw mismatch('issuer', issuers.join(' or '), issuer ?? 'none');
   }
@@ -41,8 +41,13 @@ export function identityOf(certificate: Certificate, token: IdentityToken): Cert
   return { issuer, subject: name.value };
 }
 
+/** The issuers that a certificate for this token may name. */
+export function acceptedIssuers(token: IdentityToken): readonly string[] {
+  return [token.issuer, federatedIssuer(token)].filter((one) => one !== undefined);
+}
+
 /** What Fulcio's issuer types make of a token's claims (notes/ca.md §1.4). */
-function expectedNames(token: IdentityToken, type: string): readonly string[] {
+export function expectedNames(token: IdentityToken, type: string): readonly string[] {
   if (type === 'email') return token.email === undefined ? [] : [token.email];
   if (type === 'otherName') {
     // username: `sub!domain`; the domain is the authority's configuration, bounded here to the issuer's own.

@@ -87,6 +87,11 @@ export class SigningSession {
     return fulcioClaims(this.#issued.certificate);
   }
 
+  /** Whether a signature of this session is made with these services for those who trust this. */
+  isFor(services: SigningServices, trust: TrustMaterial): boolean {
+    return this.#options.trust === trust && JSON.stringify(this.#options.services) === JSON.stringify(services);
+  }
+
   /** Until when the certificate can be signed with. */
   get expires(): Date {
     return this.#issued.certificate.notAfter;

@@ -1,0 +1,52 @@
+import type { ServiceAccess } from '../http/index.ts';
+import type { FoundToken } from '../identity/index.ts';
+import { type InstanceDescription, type SigningServices, SigningSession, tokenRequirements } from '../sign/index.ts';
+import type { TrustMaterial } from '../trust/index.ts';
+import type { PublishOptions } from './publish-options.ts';
+
+/** Milliseconds that a token or a certificate must still serve to be used for one more package. */
+const margin = 60_000;
+
+/**
+ * Who publishes: asked for a token once, and certified once, for all packages of a release that are signed with the same
+ * services. Both live in this process alone.
+ */
+export class Author {
+  readonly #options: Pick<PublishOptions, 'findToken' | 'onStep' | 'signal'>;
+  readonly #http: ServiceAccess;
+  readonly #tokens = new Map<string, Promise<FoundToken>>();
+  readonly #sessions = new Map<string, Promise<SigningSession>>();
+
+  constructor(options: Pick<PublishOptions, 'findToken' | 'onStep' | 'signal'>, http: ServiceAccess) {
+    this.#options = options;
+    this.#http = http;
+  }
+
+  /** The identity token for a certificate authority. */
+  async token(services: SigningServices, login: InstanceDescription['login']): Promise<FoundToken> {
+    const known = await this.#tokens.get(services.caUrl);
+    if (known !== undefined && known.token.expires.getTime() - margin > Date.now()) return known;
+    const { findToken, onStep } = this.#options;
+    onStep?.('identity');
+    const asking = tokenRequirements(services.caUrl, login, this.#http).then(findToken);
+    this.#tokens.set(services.caUrl, asking);
+    return await asking;
+  }
+
+  /** A key with a certificate for this identity. */
+  async session(
+    services: SigningServices,
+    trust: TrustMaterial,
+    login: InstanceDescription['login'],
+  ): Promise<SigningSession> {
+    const known = await this.#sessions.get(services.caUrl);
+    if (known !== undefined && known.expires.getTime() - margin > Date.now() && known.isFor(services, trust))
+      return known;
+    const { token } = await this.token(services, login);
+    const { onStep, signal } = this.#options;
+    const http = this.#http;
+    const opening = SigningSession.open({ identityToken: token, services, trust, onStep, signal, http });
+    this.#sessions.set(services.caUrl, opening);
+    return await opening;
+  }
+}

@@ -1,0 +1,96 @@
+import { resolve } from 'node:path';
+import { bundleToJson, parseBundle, SignetError } from '@signet/primitives/formats';
+import type { ServiceAccess } from '../http/index.ts';
+import { type VerifiedAttestation, verifyPackageBundle } from '../npm/index.ts';
+import { completeBundle } from '../sign/index.ts';
+import type { TrustMaterial } from '../trust/index.ts';
+import type { JobFolder, KeptJob } from './job-folder.ts';
+import type { NpmConfiguration } from './npm-configuration.ts';
+import { runLifecycleScript } from './pack.ts';
+import { isFinal, unfinished } from './publish-job.ts';
+import type { PublishOptions, PublishStep } from './publish-options.ts';
+import { describePublished, type PublishReport } from './publish-report.ts';
+import type { RegistryClient } from './registry-client.ts';
+import { upload } from './upload.ts';
+
+/** Finishing needs these, whether the publish has just begun or is taken up again. */
+export interface Finishing {
+  readonly options: Pick<PublishOptions, 'cwd' | 'otp' | 'onStep' | 'signal'>;
+  readonly configuration: NpmConfiguration;
+  readonly folder: JobFolder;
+  readonly tarball: Uint8Array;
+  readonly client: RegistryClient;
+  readonly trust: TrustMaterial;
+  readonly http: ServiceAccess;
+}
+
+/**
+ * Brings a job from where it is to its end: witnesses, the consumer's verification, upload, reading back, scripts. The job is kept
+ * after each step.
+ *
+ * @throws ERR_PUBLISH_UNFINISHED when it stopped and can be resumed; refusals that stand
+ */
+export async function finish(kept: KeptJob, finishing: Finishing): Promise<PublishReport> {
+  const { options, configuration, folder, tarball, client, trust, http } = finishing;
+  const { otp, signal, cwd } = options;
+  let reached: PublishStep | undefined;
+  const onStep = (step: PublishStep) => {
+    reached = step;
+    options.onStep?.(step);
+  };
+  let { job } = kept;
+  let report: PublishReport;
+  try {
+    const attestations: VerifiedAttestation[] = [];
+    for (const [index, begun] of kept.job.bundles.entries()) {
+      const { bundle } = await completeBundle(parseBundle(begun), {
+        services: job.services,
+        trust,
+        identity: job.identity,
+        http,
+        onStep,
+        onProgress: async (progress) => {
+          job = { ...job, bundles: job.bundles.with(index, bundleToJson(progress)) };
+          await folder.keep(job);
+        },
+      });
+      const { name, version, integrity } = job;
+      // As a consumer will: not only that the bundle holds, but that it is about this name, this version and these bytes.
+      attestations.push(verifyPackageBundle(bundle, { name, version, integrity, trust }));
+    }
+    signal?.throwIfAborted();
+    const deadline = http.retry?.deadline;
+    await upload(job, tarball, client, { otp, onStep, signal, ...(deadline === undefined ? {} : { deadline }) });
+    report = describePublished(job, tarball.length, attestations);
+  } catch (thrown) {
+    // While it is read back the package is there already, whatever the registry says then.
+    if (isFinal(thrown) && reached !== 'read back' && signal?.aborted !== true) {
+      await folder.remove(job.integrity);
+      throw thrown;
+    }
+    throw unfinished(thrown, kept.path, signal?.aborted === true);
+  }
+  await folder.remove(job.integrity);
+  if (job.folder !== undefined) {
+    const path = resolve(cwd, job.folder);
+    for (const event of ['publish', 'postpublish']) await runLifecycleScript(event, path, job.manifest, configuration);
+  }
+  return report;
+}
+
+/** What several publishes came to: the reports of those that ended well, or one error that speaks for the others. */
+export function settle(results: readonly PromiseSettledResult<PublishReport>[]): readonly PublishReport[] {
+  const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+  const [first] = failures;
+  if (failures.length === 0) {
+    return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  }
+  if (results.length === 1 || !(first instanceof SignetError)) throw first;
+  const messages = failures.map((failure) => (failure instanceof Error ? failure.message : String(failure)));
+  const done = results.length - failures.length;
+  throw new SignetError(
+    first.code,
+    `${done} of ${results.length} packages are published; of the others: ${messages.join('; ')}`,
+    { cause: first },
+  );
+}
