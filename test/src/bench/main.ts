@@ -6,6 +6,7 @@ const benchmarks: Readonly<Record<string, () => Promise<{ bench: () => Promise<v
   verify: () => import('./verify.ts'),
   'verify-all': () => import('./verify-all.ts'),
   log: () => import('./log.ts'),
+  registry: () => import('./registry.ts'),
 };
 
 const name = process.argv[2] ?? '';
