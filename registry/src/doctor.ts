@@ -1,5 +1,8 @@
 import { readdir, stat, statfs } from 'node:fs/promises';
+import { get } from 'node:https';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { Certificate, inert, SignetError } from '@signet/primitives/formats';
 import { auditIssuers } from '@signet/services/ca';
 import { checkLog } from '@signet/services/log';
@@ -11,6 +14,7 @@ import { expiryWarning } from './maintenance.ts';
 import { openMaterial } from './material.ts';
 import { readRotations, serviceIdentity, servicesOf, switchTime } from './rotation.ts';
 import { readIssuers } from './services.ts';
+import { readTlsFiles, tlsFilesOf } from './tls-files.ts';
 import { trustsService } from './trust-changes.ts';
 import { openTrustRepository } from './trust-repository.ts';
 
@@ -45,6 +49,7 @@ export async function* examineInstance(instance: Instance, options: DoctorOption
   const checks: readonly [Finding['check'], () => AsyncGenerator<Omit<Finding, 'check'>>][] = [
     ['keys', () => examineKeys(instance)],
     ['certificates', () => examineCertificates(instance, options)],
+    ['certificates', () => examineTls(instance, options)],
     ['trust', () => examineTrust(instance, options)],
     ['rotation', () => examineRotations(instance)],
     ['disk', () => examineDisk(instance)],
@@ -105,6 +110,23 @@ async function* examineCertificates(instance: Instance, { passphrase, now }: Doc
       else yield { level: 'ok', says };
     }
   }
+}
+
+async function* examineTls(instance: Instance, { now }: DoctorOptions): AsyncGenerator<Bare> {
+  const { tls, publicUrl } = instance.configuration;
+  if (tls === undefined) return;
+  const files = tlsFilesOf(instance.layout.directory, tls);
+  const { leaf } = await readTlsFiles(files);
+  const host = new URL(publicUrl).hostname.replace(/^\[|\]$/g, '');
+  const next = `put another into ${files.certificate}; the instance takes it up by itself`;
+  if ((isIP(host) === 0 ? leaf.checkHost(host) : leaf.checkIP(host)) === undefined) {
+    yield { level: 'problem', says: `the certificate for HTTPS is not for ${host}`, next };
+  }
+  const days = Math.floor((Date.parse(leaf.validTo) - (now ?? (() => new Date()))().getTime()) / day);
+  const says = `the certificate for HTTPS is valid until ${new Date(leaf.validTo).toISOString().slice(0, 10)}`;
+  if (days < 0) yield { level: 'problem', says: `${says}: it has expired`, next };
+  else if (days < 14) yield { level: 'warning', says: `${says}, for ${days} days`, next };
+  else yield { level: 'ok', says };
 }
 
 async function* examineTrust(instance: Instance, { passphrase, now }: DoctorOptions): AsyncGenerator<Bare> {
@@ -175,10 +197,10 @@ async function* examineDisk({ layout }: Instance): AsyncGenerator<Bare> {
 
 async function* examineNetwork(instance: Instance, options: DoctorOptions): AsyncGenerator<Bare> {
   if (options.offline === true) return;
-  const { listen } = instance.configuration;
+  const { listen, tls } = instance.configuration;
   const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
-  const here = `http://${host}:${listen.port}${new URL(instance.urls.instance).pathname}`;
-  const answer = await ask(here, options);
+  const here = `${tls === undefined ? 'http' : 'https'}://${host}:${listen.port}${new URL(instance.urls.instance).pathname}`;
+  const answer = tls === undefined ? await ask(here, options) : await askWhoever(here, instance.urls.publicUrl);
   if (typeof answer === 'string')
     yield { level: 'warning', says: `nothing answers at ${here} (${answer})`, next: 'signet up' };
   else if (publicUrlOf(answer.body) !== instance.urls.publicUrl) {
@@ -276,6 +298,20 @@ async function ask(url: string, { transport = fetch }: DoctorOptions): Promise<A
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
     return inert(cause instanceof Error ? cause.message : String(cause), { limit: 200 });
   }
+}
+
+/** As {@link ask}, whatever certificate answers: who listens here is the question, and nothing depends on the answer. */
+async function askWhoever(url: string, publicUrl: string): Promise<Answer | string> {
+  const transport: typeof fetch = () =>
+    new Promise((resolve, reject) => {
+      const host = new URL(publicUrl).hostname;
+      const options = { ...(isIP(host) === 0 ? { servername: host } : {}), rejectUnauthorized: false, timeout: 5000 };
+      const request = get(url, options, (response) => {
+        text(response).then((body) => resolve(new Response(body, { status: response.statusCode ?? 500 })), reject);
+      });
+      request.on('error', reject).on('timeout', () => request.destroy(new Error('no answer within 5 s')));
+    });
+  return ask(url, { transport });
 }
 
 function publicUrlOf(body: Answer['body']): unknown {

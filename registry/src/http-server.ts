@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { SignetError } from '@signet/primitives/formats';
+import type { TlsMaterial } from './tls-files.ts';
 
 /** A path prefix and who answers below it. The handler sees the whole URL. */
 export interface Mount {
@@ -17,15 +19,16 @@ const stopGrace = 10_000;
  * become a number before the public URL is fixed; until {@link OriginServer.mount} it answers 503.
  */
 export class OriginServer {
-  readonly #server: Server;
+  readonly #server: Server | HttpsServer;
   #mounts: readonly Mount[] = [];
   #fallback: RequestListener | undefined;
   #stopping: Promise<void> | undefined;
   /** Sees every request before its handler. */
   onRequest: RequestListener | undefined;
 
-  private constructor() {
-    this.#server = createServer((request, response) => this.#dispatch(request, response));
+  private constructor(tls: TlsMaterial | undefined) {
+    const dispatch: RequestListener = (request, response) => this.#dispatch(request, response);
+    this.#server = tls === undefined ? createServer(dispatch) : createHttpsServer(secureContext(tls), dispatch);
     // Verdaccio's uplink may take its time; a client that sends nothing may not (slow-loris).
     this.#server.headersTimeout = 30_000;
     this.#server.requestTimeout = 300_000;
@@ -33,11 +36,16 @@ export class OriginServer {
 
   /**
    * @param port 0 lets the system choose
-   * @param fixedBy the file that says where to listen, if not the command line does
+   * @param options.fixedBy the file that says where to listen, if not the command line does
+   * @param options.tls serves HTTPS instead of HTTP
    * @throws ERR_LISTEN
    */
-  static async listen(host: string, port: number, fixedBy?: string): Promise<OriginServer> {
-    const origin = new OriginServer();
+  static async listen(
+    host: string,
+    port: number,
+    { fixedBy, tls }: { readonly fixedBy?: string | undefined; readonly tls?: TlsMaterial | undefined } = {},
+  ): Promise<OriginServer> {
+    const origin = new OriginServer(tls);
     await new Promise<void>((resolve, reject) => {
       const refuse = (cause: NodeJS.ErrnoException) => reject(cannotListen(host, port, fixedBy, cause));
       origin.#server.once('error', refuse);
@@ -51,6 +59,11 @@ export class OriginServer {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Uses another certificate for connections that come from now on. */
+  exchangeCertificate(tls: TlsMaterial): void {
+    if (this.#server instanceof HttpsServer) this.#server.setSecureContext(secureContext(tls));
   }
 
   /** Puts the handlers in place; the first matching prefix wins. */
@@ -86,6 +99,10 @@ export class OriginServer {
     }
     handler(request, response);
   }
+}
+
+function secureContext({ cert, key }: TlsMaterial) {
+  return { cert, key, minVersion: 'TLSv1.2' } as const;
 }
 
 function cannotListen(

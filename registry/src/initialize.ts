@@ -8,6 +8,7 @@ import { type FirstPublisher, formatFirstIssuers, formatFirstPolicy } from './fi
 import { freePort } from './http-server.ts';
 import {
   checkOwnedName,
+  checkScheme,
   defaultPublishBytes,
   formatInstanceFile,
   type InstanceConfiguration,
@@ -16,6 +17,7 @@ import {
 import { type InstanceLayout, instanceLayout } from './layout.ts';
 import { createMaterial, type OfflineKeys, openMaterial } from './material.ts';
 import { type InstanceUrls, instanceUrls, isLoopback, parsePublicUrl } from './public-url.ts';
+import type { TlsFiles } from './tls-files.ts';
 import { createClientTrustConfig, createSigningConfig, createTrustedRoot } from './trust-documents.ts';
 import { ensureTrustRepository } from './trust-repository.ts';
 import { assertListens, assertWanted, type Wanted } from './wanted.ts';
@@ -41,6 +43,8 @@ export interface InitOptions {
   /** Prepare the development identity provider; loopback only. */
   readonly devIdentity?: boolean;
   readonly uplink?: InstanceConfiguration['uplink'];
+  /** Serve HTTPS with these files; otherwise HTTP, behind a proxy or on a loopback address. */
+  readonly tls?: TlsFiles;
   /** Encrypts the private keys. */
   readonly passphrase?: string;
   /** Make the keys of the roots (certificates and trust root) elsewhere; the instance runs without them. */
@@ -177,7 +181,11 @@ async function placeKeyFiles(layout: InstanceLayout, files: Readonly<Record<stri
 
 function firstConfiguration(options: InitOptions & { readonly port: number }): InstanceConfiguration {
   const { host = defaultHost, port, now = () => new Date() } = options;
-  const publicUrl = parsePublicUrl(options.publicUrl ?? `http://${host.includes(':') ? `[${host}]` : host}:${port}`);
+  const scheme = options.tls === undefined ? 'http' : 'https';
+  const publicUrl = parsePublicUrl(
+    options.publicUrl ?? `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`,
+  );
+  checkScheme(publicUrl, options.tls);
   const loopback = isLoopback(publicUrl);
   if (options.names === undefined && !loopback) {
     throw new SignetError(
@@ -201,6 +209,7 @@ function firstConfiguration(options: InitOptions & { readonly port: number }): I
   return {
     publicUrl,
     listen: { host, port },
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
     created,
     names: (options.names ?? ['@example/*']).map(checkOwnedName),
     developmentIdentity: options.devIdentity ?? false,

@@ -2,11 +2,14 @@ import { SignetError } from '@signet/primitives/formats';
 import { type LogRules, readLogRules } from '@signet/services/log';
 import { parseDocument } from 'yaml';
 import { parsePublicUrl } from './public-url.ts';
+import type { TlsFiles } from './tls-files.ts';
 
 /** What `<data>/instance.yaml` says, checked. */
 export interface InstanceConfiguration {
   readonly publicUrl: string;
   readonly listen: { readonly host: string; readonly port: number };
+  /** Certificate and key for HTTPS, relative to the data directory; absent: plain HTTP. */
+  readonly tls?: TlsFiles;
   /** When the instance was made: the start of every validity window of its trust. */
   readonly created: Date;
   /** Patterns of the package names that this instance owns: `@scope/*`, `@scope/name` or `name`. */
@@ -92,10 +95,14 @@ export function parseInstanceFile(text: string, path = 'instance.yaml'): Instanc
     },
   };
   const log = root.optional('log');
+  const tls = root.optionalSection('tls');
+  const files = tls && { tls: { certificate: tls.text('certificate'), key: tls.text('key') } };
+  tls?.end();
+  checkScheme(configuration.publicUrl, files?.tls);
   listen.end();
   limits?.end();
   root.end();
-  return log === undefined ? configuration : { ...configuration, log: readLogRules(log, path) };
+  return { ...configuration, ...files, ...(log === undefined ? {} : { log: readLogRules(log, path) }) };
 }
 
 /** The text of a new `instance.yaml`, with a word to its reader on every key. */
@@ -114,6 +121,9 @@ listen:
   host: ${quote(configuration.listen.host)}
   port: ${configuration.listen.port}
 
+# HTTPS with your own certificate (PEM, the server's first) and key; renewed files are taken up within a minute. Without
+# this the server speaks HTTP: let it listen on a loopback address, with a proxy before it.
+${formatTls(configuration.tls)}
 # The package names that this instance owns. They are published here and never fetched from elsewhere;
 # every other name is only passed on from the uplink and cannot be published.
 names:
@@ -158,6 +168,21 @@ limits:
 #  proxies: ["10.0.0.0/8"]
 #  limits: { address: { perSecond: 50, burst: 1000 }, identity: { perSecond: 10, burst: 500 } }
 `;
+}
+
+/**
+ * Whoever serves HTTPS is called by https.
+ *
+ * @throws ERR_INSTANCE_CONFIG
+ */
+export function checkScheme(publicUrl: string, tls: TlsFiles | undefined): void {
+  if (tls === undefined || publicUrl.startsWith('https:')) return;
+  throw new SignetError('ERR_INSTANCE_CONFIG', `with tls the public URL begins with https, not as ${publicUrl}`);
+}
+
+function formatTls(tls: TlsFiles | undefined): string {
+  if (tls === undefined) return '#tls: { certificate: "/etc/signet/tls.pem", key: "/etc/signet/tls.key" }';
+  return `tls: { certificate: ${quote(tls.certificate)}, key: ${quote(tls.key)} }`;
 }
 
 function parseUplink(value: string, path: string): InstanceConfiguration['uplink'] {

@@ -17,6 +17,7 @@ import { type InstanceUrls, instanceUrls, servicesPrefix } from './public-url.ts
 import { assertContinued } from './restored-logs.ts';
 import { type ServiceName, startServices } from './services.ts';
 import { markRunning, markStopped } from './storage-sweep.ts';
+import { readTlsFiles, type TlsFiles, tlsFilesOf, watchTlsFiles } from './tls-files.ts';
 import { openTrustRepository } from './trust-repository.ts';
 
 /** How an instance is started. Without an instance in the directory, the options are those of a new one. */
@@ -65,7 +66,7 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     return stopping;
   };
   try {
-    const { instance, server, lock } = await listenForInstance(options);
+    const { instance, server, lock, tlsFiles } = await listenForInstance(options);
     const { onEvent } = options;
     const unwatch = onEvent && watchRegistry(instance.layout.registry.auditLog, onEvent);
     if (onEvent !== undefined && options.requests) {
@@ -76,6 +77,19 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
       unwatch?.();
     });
     stops.push(() => server.stop());
+    if (tlsFiles !== undefined) {
+      const { onNote: say = () => undefined } = options;
+      stops.push(
+        watchTlsFiles(
+          tlsFiles,
+          (material) => {
+            server.exchangeCertificate(material);
+            say(`the certificate for HTTPS was renewed and is valid until ${material.leaf.validTo}`);
+          },
+          say,
+        ),
+      );
+    }
     const { crashed } = await markRunning(instance.layout.state.running);
     const devIdentity = options.devIdentity ?? false;
     const { passphrase, onNote = () => undefined, now = () => new Date() } = options;
@@ -138,7 +152,7 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
  */
 async function listenForInstance(
   options: StartOptions,
-): Promise<{ instance: Instance; server: OriginServer; lock: DirectoryLock }> {
+): Promise<{ instance: Instance; server: OriginServer; lock: DirectoryLock; tlsFiles: TlsFiles | undefined }> {
   const directory = resolve(options.directory);
   const existing = await openInstance(directory, options).catch((error: unknown) => {
     if (error instanceof SignetError && error.code === 'ERR_INSTANCE') return undefined;
@@ -150,11 +164,15 @@ async function listenForInstance(
     const { host, port } = existing?.configuration.listen ?? { host: defaultHost, port: defaultPort };
     const wanted = existing !== undefined && options.port === 0 ? undefined : options.port;
     if (existing !== undefined) assertReachable(existing, wanted ?? port);
-    server = await OriginServer.listen(options.host ?? host, wanted ?? port, existing?.layout.instanceFile);
+    const files = existing === undefined ? options.tls : existing.configuration.tls;
+    const tlsFiles = files && tlsFilesOf(directory, files);
+    const tls = tlsFiles && (await readTlsFiles(tlsFiles));
+    const fixedBy = existing?.layout.instanceFile;
+    server = await OriginServer.listen(options.host ?? host, wanted ?? port, { fixedBy, tls });
     const instance = existing ?? (await initInstance({ ...options, directory, port: server.port }));
     assertReachable(instance, server.port);
     lock ??= lockDirectory(instance.layout.state.lock);
-    return { instance, server, lock };
+    return { instance, server, lock, tlsFiles };
   } catch (error) {
     lock?.release();
     await server?.stop();

@@ -32,6 +32,7 @@ export interface RequestedInstance {
   readonly publicUrl?: string;
   readonly names?: readonly string[];
   readonly uplink?: 'npmjs' | 'none' | { readonly url: string };
+  readonly tls?: { readonly certificate: string; readonly key: string };
   readonly passphrase?: string;
   readonly offlineKeys?: { readonly directory: string; readonly holders: number; readonly threshold: number };
 }
@@ -60,6 +61,12 @@ export const instanceOptions = {
     description: "who may publish to a new instance: 'ISSUER SUBJECT', or with --dev-identity 'SUBJECT' alone",
   },
   uplink: { type: 'string', argument: 'URL', description: 'where other names come from: npmjs, none or a URL' },
+  'tls-certificate': {
+    type: 'string',
+    argument: 'FILE',
+    description: 'a new instance serves HTTPS with this certificate (PEM, the server’s first)',
+  },
+  'tls-key': { type: 'string', argument: 'FILE', description: 'the key of --tls-certificate (PEM)' },
   'dev-identity': { type: 'boolean', description: 'a login without passwords, on loopback addresses only' },
 } as const satisfies Readonly<Record<string, Option>>;
 
@@ -73,6 +80,9 @@ export function noteIgnored(
   if (values.publisher !== undefined) {
     context.note(`! the instance was there already, so --publisher did nothing: edit ${instance.layout.policyFile}`);
   }
+  const ofTls = ['tls-certificate', 'tls-key'].filter((flag) => values[flag] !== undefined);
+  if (ofTls.length > 0)
+    context.note(`! the instance was there already, so --${ofTls[0]} did nothing: edit tls in its instance.yaml`);
   const ofKeys = ['offline-keys', 'key'].filter((flag) => values[flag] !== undefined).map((flag) => `--${flag}`);
   if (ofKeys.length > 0) {
     context.note(`! the instance was there already, so ${ofKeys.join(' and ')} did nothing: keys are made once`);
@@ -105,8 +115,18 @@ export async function readInstanceOptions(context: CommandContext, values: Optio
     ...(publicUrl === undefined ? {} : { publicUrl }),
     ...(names.length === 0 ? {} : { names }),
     ...(uplink === undefined ? {} : { uplink: readUplink(uplink) }),
+    ...readTls(context, values),
     ...(passphrase === undefined ? {} : { passphrase }),
   };
+}
+
+function readTls(context: CommandContext, values: OptionValues): Pick<RequestedInstance, 'tls'> {
+  const [certificate, key] = [textOption(values, 'tls-certificate'), textOption(values, 'tls-key')];
+  if (certificate === undefined && key === undefined) return {};
+  if (certificate === undefined || key === undefined) {
+    throw new SignetError('ERR_USAGE', '--tls-certificate FILE and --tls-key FILE go together');
+  }
+  return { tls: { certificate: resolve(context.cwd, certificate), key: resolve(context.cwd, key) } };
 }
 
 function readPort(text: string): number {

@@ -33,6 +33,11 @@ export function developmentIdentityProvider(urls: InstanceUrls, keys: Developmen
       sendPage(response, 421, messagePage('Wrong address', `This provider answers at ${urls.oidc} only.`));
       return;
     }
+    // Behind a proxy a loopback address is public, whatever the proxy calls it.
+    if (!comesFromHere(request)) {
+      sendPage(response, 403, messagePage('Refused', 'This provider serves programs on its own computer only.'));
+      return;
+    }
     const url = request.url ?? '';
     const path = url.split('?', 1)[0] ?? '';
     if (path.startsWith(`${ciPath}/`)) {
@@ -48,6 +53,15 @@ export function developmentIdentityProvider(urls: InstanceUrls, keys: Developmen
     request.url = url.slice(base.pathname.length) || '/';
     callback(request, response);
   };
+}
+
+const forwardedHeaders = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'];
+
+/** Whether a request comes from a program on this machine, and not by way of one. */
+function comesFromHere({ socket, headers }: IncomingMessage): boolean {
+  const address = socket.remoteAddress ?? '';
+  const loopback = address === '::1' || /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/.test(address);
+  return loopback && !forwardedHeaders.some((name) => headers[name] !== undefined);
 }
 
 function createProvider(urls: InstanceUrls, keys: DevelopmentKeys): Provider {
