@@ -104,6 +104,20 @@ describe('signet log', () => {
     await rm(directory, { recursive: true, force: true });
   });
 
+  async function submitV1(artifact: string): Promise<{ logIndex: number; logID: string }> {
+    const value = createHash('sha256').update(artifact).digest('hex');
+    const content = Buffer.from(await signer.sign(utf8(artifact))).toString('base64');
+    const publicKey = { content: Buffer.from(toPem('PUBLIC KEY', signer.publicKey.spki)).toString('base64') };
+    const spec = { data: { hash: { algorithm: 'sha256', value } }, signature: { content, publicKey } };
+    const body = JSON.stringify({ apiVersion: '0.0.1', kind: 'hashedrekord', spec });
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(`${ready.log}/log-v1/api/v1/log/entries`, { method: 'POST', headers, body });
+    assert.equal(answer.status, 201);
+    const [entry] = Object.values((await answer.json()) as Record<string, { logIndex: number; logID: string }>);
+    assert.ok(entry !== undefined);
+    return entry;
+  }
+
   it('serve makes a public log with keys that only its owner reads, and says what clients need', async () => {
     assert.equal(ready.readers, 'public');
     assert.match(ready.log, /^http:\/\/127\.0\.0\.1:\d+$/);
@@ -240,19 +254,6 @@ describe('signet log', () => {
   });
 
   it('rotate --v1 continues the v1 log at the same address, with indices that go on', async () => {
-    const submitV1 = async (artifact: string): Promise<{ logIndex: number; logID: string }> => {
-      const value = createHash('sha256').update(artifact).digest('hex');
-      const content = Buffer.from(await signer.sign(utf8(artifact))).toString('base64');
-      const publicKey = { content: Buffer.from(toPem('PUBLIC KEY', signer.publicKey.spki)).toString('base64') };
-      const spec = { data: { hash: { algorithm: 'sha256', value } }, signature: { content, publicKey } };
-      const body = JSON.stringify({ apiVersion: '0.0.1', kind: 'hashedrekord', spec });
-      const headers = { 'content-type': 'application/json' };
-      const answer = await fetch(`${ready.log}/log-v1/api/v1/log/entries`, { method: 'POST', headers, body });
-      assert.equal(answer.status, 201);
-      const [entry] = Object.values((await answer.json()) as Record<string, { logIndex: number; logID: string }>);
-      assert.ok(entry !== undefined);
-      return entry;
-    };
     const first = await submitV1('v1');
     const { url, number } = await json('rotate', '--data', 'd', '--v1');
     assert.deepEqual([url, number], [`${ready.log}/log-v1`, 2]);
@@ -264,6 +265,103 @@ describe('signet log', () => {
       .filter(({ baseUrl }: { baseUrl: string }) => baseUrl.endsWith('/log-v1'))
       .map(({ logId }: { logId: { keyId: string } }) => Buffer.from(logId.keyId, 'base64').toString('hex'));
     assert.deepEqual(ids, [first.logID, second.logID]);
+  });
+
+  it('reads and checks a v1 log through all its shards', async () => {
+    const v1 = ['--log', `${ready.log}/log-v1`, ...trust()];
+    const { shards, readers } = await json('info', ...v1);
+    assert.equal(readers, 'public');
+    assert.deepEqual(
+      shards.map(({ treeSize, frozenAt }: Record<string, unknown>) => [treeSize, frozenAt === null]),
+      [
+        ['1', false],
+        ['1', true],
+      ],
+    );
+    for (const [index, artifact] of ['v1', 'v1 again'].entries()) {
+      const found = await json('get', String(index), ...v1);
+      const digest = createHash('sha256').update(artifact).digest('hex');
+      assert.deepEqual([found.index, found.digests], [String(index), [`sha256:${digest}`]]);
+      assert.equal(found.origin, shards[index].origin);
+      assert.equal(found.entry.logIndex, String(index));
+      assert.equal((await json('verify', String(index), ...v1)).entries[0].index, String(index));
+      await writeFile(join(directory, `artifact-${index}`), artifact);
+      const verified = await json('verify', '--artifact', `artifact-${index}`, ...v1);
+      assert.deepEqual([verified.entries.length, verified.entries[0].index], [1, String(index)]);
+    }
+    const byKey = await json('search', '--key', 'key.pem', ...v1);
+    assert.deepEqual(
+      byKey.entries.map(({ index }: { index: string }) => index),
+      ['0', '1'],
+    );
+    assert.equal((await json('search', '--key', 'key.pem', '--limit', '1', ...v1)).more, true);
+    const { stdout } = await signet('tail', ...v1);
+    assert.deepEqual(
+      [...stdout.matchAll(/^ +(\d+) /gm)].map((match) => match[1]),
+      ['0', '1'],
+    );
+    assert.equal((await signet('get', '0', '--shard', '1', ...v1)).code, 2);
+    assert.equal((await signet('get', '99', ...v1)).code, 2);
+    assert.equal((await signet('verify', '--artifact', 'key.pem', ...v1)).code, 11);
+
+    const first = await json('consistency', '--state', 'seen-v1', ...v1);
+    assert.deepEqual(
+      first.shards.map(({ from }: { from: unknown }) => from),
+      [null, null],
+    );
+    await submitV1('one more');
+    const second = await json('consistency', '--state', 'seen-v1', ...v1);
+    assert.deepEqual(
+      second.shards.map(({ from, to }: Record<string, string>) => [from, to]),
+      [
+        ['1', '1'],
+        ['1', '2'],
+      ],
+    );
+  });
+
+  it('believes no v1 log that lies', async () => {
+    const answers = new Map<string, string>();
+    const url = `${ready.log}/log-v1`;
+    const root = JSON.parse(await readFile(ready.trustedRoot, 'utf8'));
+    const liar = createServer((request, response) => {
+      void (async () => {
+        const path = `${request.url}`;
+        const honest = await (await fetch(`${url}${path}`)).text();
+        response.end((answers.get(path) ?? '').length > 0 ? answers.get(path) : honest);
+      })();
+    }).listen(0, '127.0.0.1');
+    await once(liar, 'listening');
+    const address = `http://127.0.0.1:${(liar.address() as AddressInfo).port}`;
+    const host = new URL(ready.log).host;
+    try {
+      for (const log of root.tlogs) if (log.baseUrl === url) log.baseUrl = address;
+      await writeFile(join(directory, 'v1-liar.json'), JSON.stringify(root));
+      const v1 = ['--log', address, '--trusted-root', 'v1-liar.json'];
+      // The name of the host is signed: the same log at another address is another log.
+      const moved = await signet('info', ...v1);
+      assert.equal(moved.code, 11, moved.stderr);
+      assert.match(moved.stderr, /ERR_CHECKPOINT_MISMATCH/);
+      assert.ok(moved.stderr.includes(host));
+      const path = '/api/v1/log/entries?logIndex=0';
+      const honest = await (await fetch(`${url}${path}`)).text();
+      for (const [what, lie] of [
+        ['another body', honest.replace(/"body":"[^"]{20}/, (text) => `${text.slice(0, -4)}AAAA`)],
+        ['another index', honest.replace(/"logIndex":0,"verification/, '"logIndex":5,"verification')],
+        ['another time', honest.replace(/"integratedTime":\d/, '"integratedTime":9')],
+        ['nothing', '{}'],
+        ['a list', '[]'],
+        ['two entries', `${honest.slice(0, -1)},"00":{}}`],
+      ] as const) {
+        assert.notEqual(lie, honest, what);
+        answers.set(path, lie);
+        const { code, stderr } = await signet('get', '0', ...v1);
+        assert.ok(code === 11 || code === 13, `${what}: ${stderr}`);
+      }
+    } finally {
+      liar.close();
+      liar.closeAllConnections();
+    }
   });
 
   it('export writes every shard as files, beside the running server and without it', async () => {

@@ -31,7 +31,7 @@ export const command: Command = {
   summary: 'read, check and run a transparency log',
   usage: 'log info | get | search | verify | consistency | tail | serve | rotate | fsck | reindex | export',
   details: [
-    'The first six read a log over the network and verify everything with the keys of a trust root. The others work on a data directory and need the package @signet/registry.',
+    'The first six read a log over the network, by Rekor’s v2 API or its v1 API, and verify everything with the keys of a trust root. The others work on a data directory and need the package @signet/registry.',
   ],
   examples: [{ command: 'signet log serve --data ./log --port 3000', explanation: 'a log of your own' }],
   options: {},

@@ -1,12 +1,13 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { digest } from '@signet/primitives/crypto';
 import { inert, SignetError, toHex, utf8 } from '@signet/primitives/formats';
 import { type Command, type CommandContext, type OptionValues, textOption } from '../../command.ts';
 import { exitCodes } from '../../exit-codes.ts';
+import { openRemoteLog } from './open-log.ts';
 import { remoteOptions } from './options.ts';
-import { RemoteLog, type VerifiedCheckpoint, verifyCheckpoint } from './remote-log.ts';
+import { checkConsistency, type RemoteLog, type ShardHead, type VerifiedCheckpoint } from './remote-log.ts';
 
 export const consistency: Command = {
   name: 'log consistency',
@@ -28,18 +29,19 @@ export const consistency: Command = {
     state: { type: 'string', argument: 'DIR', description: 'where checkpoints are kept (in the cache of the user)' },
   },
   async run(context, values) {
-    const log = await RemoteLog.open(context, values);
+    const log = await openRemoteLog(context, values);
     const directory = stateDirectory(context, values);
     const results: { origin: string; from: string | null; to: string; checkpoint: string }[] = [];
-    for (const shard of log.shards) {
-      const path = join(directory, `${toHex(digest('sha256', utf8(shard.name)))}.checkpoint`);
+    const heads = await log.heads();
+    await checkNoneIsMissing(log, heads, directory);
+    for (const newer of heads) {
+      const path = join(directory, `${toHex(digest('sha256', utf8(newer.origin)))}.checkpoint`);
       const kept = await readKept(path);
-      const older = kept === undefined ? undefined : verifyCheckpoint(kept, shard);
-      const newer = await log.checkpoint(shard);
+      const older = kept === undefined ? undefined : log.verifyKept(kept, newer);
       if (older !== undefined) await check(log, older, newer, path);
       if (older === undefined || newer.treeSize > older.treeSize) await keep(path, newer.note);
       const from = older === undefined ? null : String(older.treeSize);
-      results.push({ origin: shard.name, from, to: String(newer.treeSize), checkpoint: path });
+      results.push({ origin: newer.origin, from, to: String(newer.treeSize), checkpoint: path });
     }
     if (context.json) {
       context.printJson({ format: 1, consistent: true, shards: results });
@@ -61,10 +63,40 @@ async function check(
   path: string,
 ): Promise<void> {
   try {
-    await log.checkConsistency(older, newer);
+    await checkConsistency(log, older, newer);
   } catch (error) {
     if (error instanceof SignetError && error.code === 'ERR_CONSISTENCY_PROOF')
       await keep(`${path}.contradiction`, newer.note);
+    throw error;
+  }
+}
+
+/**
+ * A v1 log says itself which trees it has: one that was seen must not vanish. (Those of a v2 log are asked for one by one, as the trust
+ * root names them.)
+ */
+async function checkNoneIsMissing(log: RemoteLog, heads: readonly ShardHead[], directory: string): Promise<void> {
+  const [like] = heads;
+  const names = await readdir(directory).catch(() => []);
+  for (const name of names.filter((one) => one.endsWith('.checkpoint'))) {
+    const note = (await readKept(join(directory, name))) ?? '';
+    const [origin = ''] = note.split('\n', 1);
+    if (like === undefined || heads.some((head) => head.origin === origin)) continue;
+    const sameHost = origin.includes(' - ') && origin.split(' - ')[0] === like.origin.split(' - ')[0];
+    if (!sameHost || !isOf(log, note, like)) continue;
+    throw new SignetError('ERR_CONSISTENCY_PROOF', `the log does not show its tree ${inert(origin)} any more`, {
+      expected: inert(origin),
+      found: heads.map((head) => inert(head.origin)).join(', '),
+    });
+  }
+}
+
+function isOf(log: RemoteLog, note: string, head: ShardHead): boolean {
+  try {
+    log.verifyKept(note, head);
+    return true;
+  } catch (error) {
+    if (error instanceof SignetError) return false;
     throw error;
   }
 }

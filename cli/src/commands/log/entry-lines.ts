@@ -22,11 +22,11 @@ export interface EntryDescription {
 }
 
 /** All text is inert. */
-export function describeEntry({ log, entry, checkpoint }: VerifiedEntry): EntryDescription {
+export function describeEntry({ entry, checkpoint }: VerifiedEntry): EntryDescription {
   const body = readBody(entry.canonicalizedBody);
   const { kind, version } = entry;
   return {
-    origin: inert(log.name),
+    origin: inert(checkpoint.origin),
     index: String(entry.logIndex),
     kind: inert(`${kind} ${version}`),
     digests: body === undefined ? [] : digestsOf(body),

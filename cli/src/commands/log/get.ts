@@ -2,8 +2,8 @@ import { SignetError } from '@signet/primitives/formats';
 import { type Command, type Option, type OptionValues, textOption } from '../../command.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { describeEntry } from './entry-lines.ts';
+import { openRemoteLog } from './open-log.ts';
 import { remoteOptions } from './options.ts';
-import { RemoteLog } from './remote-log.ts';
 
 export const shardOption = {
   shard: { type: 'string', argument: 'N', description: 'the shard, from 1; by default the newest' },
@@ -13,7 +13,9 @@ export const get: Command = {
   name: 'log get',
   summary: 'an entry of a log, with its verified proof',
   usage: 'log get INDEX [--shard N] [flags]',
-  details: ['With --json the whole entry is printed as the log answers it (Sigstore’s TransparencyLogEntry).'],
+  details: [
+    'With --json the whole entry is printed as bundles have it (Sigstore’s TransparencyLogEntry). Indices of a v1 log run through all its shards.',
+  ],
   examples: [
     { command: 'signet log get 0 --trusted-root trusted_root.json', explanation: 'who signed what' },
     {
@@ -24,8 +26,8 @@ export const get: Command = {
   options: { ...remoteOptions, ...shardOption },
   async run(context, values, positionals) {
     const index = readIndex(positionals, 'get');
-    const log = await RemoteLog.open(context, values);
-    const found = await log.entry(log.shard(readShard(values)), index);
+    const log = await openRemoteLog(context, values);
+    const found = await log.entry(index, readShard(values));
     const description = describeEntry(found);
     if (context.json) {
       context.printJson({ format: 1, verified: true, ...description, entry: found.json });

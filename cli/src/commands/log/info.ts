@@ -1,8 +1,8 @@
 import { inert, toBase64, toHex } from '@signet/primitives/formats';
 import type { Command } from '../../command.ts';
 import { exitCodes } from '../../exit-codes.ts';
+import { openRemoteLog } from './open-log.ts';
 import { remoteOptions } from './options.ts';
-import { RemoteLog } from './remote-log.ts';
 
 export const info: Command = {
   name: 'log info',
@@ -15,30 +15,28 @@ export const info: Command = {
   ],
   options: remoteOptions,
   async run(context, values) {
-    const log = await RemoteLog.open(context, values);
-    const told = readersOf(await log.describe());
-    const shards = await Promise.all(
-      log.shards.map(async (shard) => ({ shard, checkpoint: await log.checkpoint(shard) })),
-    );
+    const log = await openRemoteLog(context, values);
+    const told = await log.readers();
+    const heads = await log.heads();
     if (context.json) {
-      const list = shards.map(({ shard, checkpoint }) => ({
-        origin: shard.name,
-        url: shard.baseUrl,
-        keyId: toBase64(shard.logId),
-        treeSize: String(checkpoint.treeSize),
-        rootHash: toHex(checkpoint.rootHash),
-        frozenAt: shard.validFor.end?.toISOString() ?? null,
-        checkpoint: checkpoint.note,
+      const list = heads.map((head) => ({
+        origin: head.origin,
+        url: head.log.baseUrl,
+        keyId: toBase64(head.log.logId),
+        treeSize: String(head.treeSize),
+        rootHash: toHex(head.rootHash),
+        frozenAt: head.log.validFor.end?.toISOString() ?? null,
+        checkpoint: head.note,
       }));
       context.printJson({ format: 1, url: log.url, readers: told, shards: list });
       return exitCodes.ok;
     }
-    for (const { shard, checkpoint } of shards) {
-      const { end } = shard.validFor;
-      context.print(inert(shard.name));
-      context.print(`  entries  ${checkpoint.treeSize}`);
-      context.print(`  root     ${toHex(checkpoint.rootHash)}`);
-      context.print(`  key id   ${toHex(shard.logId)}`);
+    for (const { log: key, origin, treeSize, rootHash } of heads) {
+      const { end } = key.validFor;
+      context.print(inert(origin));
+      context.print(`  entries  ${treeSize}`);
+      context.print(`  root     ${toHex(rootHash)}`);
+      context.print(`  key id   ${toHex(key.logId)}`);
       if (end !== undefined) context.print(`  frozen   ${end.toISOString()}`);
     }
     context.note(
@@ -47,8 +45,3 @@ export const info: Command = {
     return exitCodes.ok;
   },
 };
-
-function readersOf(described: unknown): 'public' | 'token' {
-  const { readers } = (typeof described === 'object' && described !== null ? described : {}) as { readers?: unknown };
-  return readers === 'token' ? 'token' : 'public';
-}

@@ -11,8 +11,9 @@ import {
 } from '../../command.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { describeEntry, entryLine } from './entry-lines.ts';
+import { openRemoteLog } from './open-log.ts';
 import { remoteOptions } from './options.ts';
-import { RemoteLog, type VerifiedEntry } from './remote-log.ts';
+import type { VerifiedEntry } from './remote-log.ts';
 
 const fields = ['hash', 'email', 'subject', 'issuer', 'purl'] as const;
 
@@ -56,7 +57,7 @@ export const search: Command = {
     if (positionals.length > 0) throw new SignetError('ERR_USAGE', 'signet log search takes flags only');
     const query = await readQuery(context, values);
     const limit = readLimit(values);
-    const log = await RemoteLog.open(context, values);
+    const log = await openRemoteLog(context, values);
     const entries: VerifiedEntry[] = [];
     let from: string | undefined;
     do {

@@ -4,8 +4,8 @@ import { type Command, flagOption, textOption } from '../../command.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { describeEntry, entryLine } from './entry-lines.ts';
 import { readShard, shardOption } from './get.ts';
+import { openRemoteLog } from './open-log.ts';
 import { remoteOptions } from './options.ts';
-import { RemoteLog } from './remote-log.ts';
 
 const pauseMilliseconds = 2000;
 
@@ -36,23 +36,21 @@ export const tail: Command = {
       throw new SignetError('ERR_USAGE', `--entries takes a number, not ${JSON.stringify(text)}`);
     const follow = flagOption(values, 'follow');
     const { signal } = context;
-    const log = await RemoteLog.open(context, values);
-    const shard = log.shard(readShard(values));
-    let seen = await log.checkpoint(shard);
-    let next = seen.treeSize > BigInt(text) ? seen.treeSize - BigInt(text) : 0n;
+    const log = await openRemoteLog(context, values);
+    const shard = readShard(values);
+    let seen = await log.head(shard);
+    let next = seen.nextIndex > BigInt(text) ? seen.nextIndex - BigInt(text) : 0n;
     try {
       for (;;) {
-        for (; next < seen.treeSize; next++) {
-          const found = await log.entry(shard, next);
+        for (; next < seen.nextIndex; next++) {
+          const found = await log.entry(next, shard);
           const description = describeEntry(found);
           if (context.json) context.printJson({ format: 1, ...description, entry: found.json });
           else context.print(entryLine(description));
         }
         if (!follow) return exitCodes.ok;
         await sleep(pauseMilliseconds, undefined, { signal });
-        const newer = await log.checkpoint(shard);
-        await log.checkConsistency(seen, newer);
-        seen = newer;
+        seen = await log.following(seen);
       }
     } catch (error) {
       if (follow && signal.aborted) return exitCodes.ok;

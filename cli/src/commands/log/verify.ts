@@ -6,8 +6,9 @@ import { type Command, textOption } from '../../command.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { describeEntry } from './entry-lines.ts';
 import { readIndex, readShard, shardOption } from './get.ts';
+import { openRemoteLog } from './open-log.ts';
 import { remoteOptions } from './options.ts';
-import { RemoteLog, type VerifiedEntry } from './remote-log.ts';
+import type { RemoteLog, VerifiedEntry } from './remote-log.ts';
 
 export const verify: Command = {
   name: 'log verify',
@@ -34,11 +35,11 @@ export const verify: Command = {
       throw new SignetError('ERR_USAGE', 'signet log verify takes either an INDEX or --artifact FILE');
     }
     const index = file === undefined ? readIndex(positionals, 'verify') : undefined;
-    const log = await RemoteLog.open(context, values);
+    const log = await openRemoteLog(context, values);
     const found =
       index === undefined
         ? await entriesOf(log, resolve(context.cwd, file ?? ''))
-        : [await log.entry(log.shard(readShard(values)), index)];
+        : [await log.entry(index, readShard(values))];
     const descriptions = found.map(describeEntry);
     if (context.json) {
       context.printJson({ format: 1, verified: true, entries: descriptions });

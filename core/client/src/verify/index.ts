@@ -3,6 +3,7 @@ export { loadTrustMaterial, TrustMaterial } from '../trust/index.ts';
 // Single rules of `verifyBundle`, for the signer, who checks each service's answer before going on to the next.
 export { verifyCertificatePath } from './certificate.ts';
 export * from './identity.ts';
+export { type ProvenLogEntry, verifyLogEntry } from './log-entry.ts';
 export * from './options.ts';
 export { verifyScts } from './scts.ts';
 export { verifyTimestamp } from './timestamps.ts';

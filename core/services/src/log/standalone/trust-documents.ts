@@ -103,6 +103,8 @@ export function logSigningConfig(log: ShardedLogs): object {
   };
 }
 
+/** Promises of a v1 log count whole seconds, so a key begins with the second in which it is opened. */
 function period(start: Date, end: Date | undefined): object {
-  return { start: start.toISOString(), ...(end === undefined ? {} : { end: end.toISOString() }) };
+  const second = new Date(Math.floor(start.getTime() / 1000) * 1000);
+  return { start: second.toISOString(), ...(end === undefined ? {} : { end: end.toISOString() }) };
 }
