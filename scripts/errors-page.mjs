@@ -3,26 +3,71 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { exitCodeFor, exitCodes } from '../cli/src/exit-codes.ts';
-import { violationCodes } from '../core/client/src/policy/violation.ts';
+import { policyCodes, violationCodes } from '../core/client/src/policy/violation.ts';
 import { errorCodes } from '../core/primitives/src/formats/error-codes.ts';
 
 const page = fileURLToPath(new URL('../docs/errors.md', import.meta.url));
 const source = fileURLToPath(new URL('../core/primitives/src/formats/error-codes.ts', import.meta.url));
 
+/** What each exit code means, and what to do about it. */
 const exitCodeMeanings = {
-  ok: 'Everything that was asked for was done and holds.',
-  internal: 'A fault of Signet itself; please report it. With `SIGNET_DEBUG=1` it shows where.',
-  usage: 'The command line, a setting or a file of the project cannot be used as it is.',
-  policyDenied: 'Evidence was judged and the policy refuses at least one package.',
-  evidenceInvalid: 'Evidence is present and does not verify. Never a warning.',
-  trustRoot: 'The trust root cannot be used: missing, malformed, expired, or not the one for this name.',
-  network: 'A service could not be reached, or gave no usable answer.',
-  trustFrozen: 'Policy or pins were changed by the very change that is under test.',
-  registryRefused: 'The registry refused what was published.',
-  unfinished: 'A publish is unfinished and can be resumed.',
-  logInconsistent: 'A transparency log contradicts what it showed before.',
-  cancelled: 'Ended by Ctrl-C or SIGTERM before it was done.',
+  ok: ['Everything that was asked for was done and holds.', 'Nothing.'],
+  internal: [
+    'A fault of Signet itself, or a server that is broken.',
+    'Run it again with `SIGNET_DEBUG=1`, which shows where; please report it.',
+  ],
+  usage: [
+    'The command line, a setting or a file of the project cannot be used as it is.',
+    'Correct what the message names; `signet <verb> --help` has examples.',
+  ],
+  policyDenied: [
+    'Evidence was judged and the policy refuses at least one package.',
+    'Look up each `TP…` below. Change the policy only if you know why it is right.',
+  ],
+  evidenceInvalid: [
+    'Evidence is present and does not verify. Never a warning.',
+    'Do not use what it is about; report it to the registry or the publisher.',
+  ],
+  trustRoot: [
+    'The trust root cannot be used: missing, malformed, expired, or not the one for this name.',
+    'Correct `trustRoots` or `--trusted-root`; `signet trust refresh` fetches a newer one.',
+  ],
+  network: [
+    'A service could not be reached, or gave no usable answer.',
+    'Try again later; commit evidence to be independent of it (`signet verify package-lock.json --save-evidence`).',
+  ],
+  trustFrozen: [
+    'Trust would change where nobody consented: a policy or pin of the change under test, a missing pin in CI, or a trust root that went stale.',
+    'Have somebody who may approve it look at the difference, and commit it to the trusted branch.',
+  ],
+  registryRefused: [
+    'The registry refused what was published.',
+    'Do what its sentence says: another version, other credentials, or a signer whom its policy names.',
+  ],
+  unfinished: ['A publish is unfinished and can be resumed.', '`signet publish --resume`.'],
+  logInconsistent: [
+    'A transparency log contradicts what it showed before.',
+    'Trust nothing new from it; keep both checkpoints and tell everybody who relies on it.',
+  ],
+  cancelled: ['Ended by Ctrl-C or SIGTERM before it was done.', 'Run it again.'],
 };
+
+/** What to do about a policy that cannot be read; the other remedies stand in docs/consumer/messages.md. */
+const policyRemedies = {
+  TP001: 'Correct the key: the message says which was probably meant. See the [keys](consumer/policy.md).',
+  TP003: 'Write `issuer` beside `san`: any identity provider can vouch for a subject.',
+  TP004: 'Write a narrower `sanRegex`, or the subjects themselves as `san`.',
+  TP005: 'Write `reason`.',
+  TP006: 'Write `expires`, in 180 days at most.',
+  TP007: 'Write `integrity`, the sha512 of the lockfile; `signet policy except` does.',
+};
+
+/** The remedies of violations by code, from the page that explains them. */
+function remedies() {
+  const page = readFileSync(fileURLToPath(new URL('../docs/consumer/messages.md', import.meta.url)), 'utf8');
+  const rows = page.matchAll(/^\| `(TP\d+)` \| [^|]+ \| ([^|]+) \|$/gm);
+  return { ...policyRemedies, ...Object.fromEntries([...rows].map(([, code, remedy]) => [code, remedy])) };
+}
 
 /** The codes under the comment lines of their source, which are the headings. */
 function sections() {
@@ -47,9 +92,13 @@ function text() {
   const exits = Object.entries(exitCodes).map(([name, code]) => {
     if (!(name in exitCodeMeanings))
       throw new Error(`scripts/errors-page.mjs does not say what exit code ${name} means`);
-    return [String(code), exitCodeMeanings[name]];
+    return [String(code), ...exitCodeMeanings[name]];
   });
-  const violations = Object.entries(violationCodes).map(([code, meaning]) => [`\`${code}\``, cell(meaning)]);
+  const remedy = remedies();
+  const violations = Object.entries({ ...policyCodes, ...violationCodes }).map(([code, meaning]) => {
+    if (remedy[code] === undefined) throw new Error(`nobody says what to do about ${code}`);
+    return [`\`${code}\``, cell(meaning), remedy[code]];
+  });
   const errors = sections().flatMap(({ heading, codes }) => [
     `### ${heading}`,
     '',
@@ -70,18 +119,21 @@ function text() {
     '',
     '## Exit codes',
     '',
-    table(['exit', 'meaning'], exits),
+    table(['exit', 'meaning', 'what to do'], exits),
     '',
     'After its own check has passed, `signet ci` ends with the exit code of `npm ci`.',
     '',
     '## Policy violations',
     '',
-    'Why a policy refuses a package. Each violation names the package, the rule, what was expected and found, and what to',
-    'do next.',
+    'What is wrong with a policy (`TP0…`, exit code 2), and why a policy refuses a package (exit code 10, for false evidence',
+    '11, for pins that nobody may make here 14). Each violation names the package, the rule, what was expected and found, and',
+    'what to do next; [every message explained](consumer/messages.md) says more.',
     '',
-    table(['code', 'meaning'], violations),
+    table(['code', 'meaning', 'what to do'], violations),
     '',
     '## Error codes',
+    '',
+    'What to do stands in the message itself, and beside the exit code above.',
     '',
     ...errors,
   ].join('\n');

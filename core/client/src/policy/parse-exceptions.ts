@@ -2,7 +2,7 @@ import { type Exception, unexceptional } from './exceptions.ts';
 import { parseNamePattern } from './name-pattern.ts';
 import type { Rule } from './policy.ts';
 import { closest, type PolicyReader } from './policy-reader.ts';
-import { type ViolationCode, violationCodes } from './violation.ts';
+import { type PolicyCode, type ViolationCode, violationCodes } from './violation.ts';
 
 /** An exception that nobody has to look at again is a hole. */
 const longest = 180 * 24 * 3600 * 1000;
@@ -13,7 +13,7 @@ export function parseExceptions(reader: PolicyReader, value: unknown, rules: rea
   return reader.list(value ?? [], ['exceptions']).map((entry, index) => {
     const place = ['exceptions', index];
     const section = reader.section(entry, place, keys);
-    const required = (key: string, code: string): unknown => {
+    const required = (key: string, code: PolicyCode): unknown => {
       const given = reader.optional(section, key);
       if (given === undefined || given === '') throw reader.error([...place, key], `${key} is required`, { code });
       return given;

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { SignetError } from '@signet/primitives/basics';
 import type { Document, LineCounter } from 'yaml';
+import type { PolicyCode } from './violation.ts';
 
 type Yaml = typeof import('yaml');
 
@@ -77,9 +78,9 @@ export class PolicyReader {
   /**
    * The error for what stands at `place`.
    *
-   * @param code TP0nn of the notes on the policy format, where it has one
+   * @param details.code where it has one
    */
-  error(place: Place, problem: string, details: { code?: string; found?: unknown } = {}): SignetError {
+  error(place: Place, problem: string, details: { code?: PolicyCode; found?: unknown } = {}): SignetError {
     const where = place.reduce<string>(
       (path, step) => (typeof step === 'number' ? `${path}[${step}]` : path === '' ? step : `${path}.${step}`),
       '',

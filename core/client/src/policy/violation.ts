@@ -36,6 +36,18 @@ export const violationCodes = {
 
 export type ViolationCode = keyof typeof violationCodes;
 
+/** What is wrong with the policy itself, in the message of ERR_POLICY_INVALID where it has a code. */
+export const policyCodes = {
+  TP001: 'the policy has a key that is not known',
+  TP003: 'a publisher names a subject without its issuer',
+  TP004: 'an expression for subjects is malformed, or describes anybody',
+  TP005: 'an exception has no reason',
+  TP006: 'an exception has no end, or one too far away',
+  TP007: 'an exception does not name the bytes that it is for',
+} as const;
+
+export type PolicyCode = keyof typeof policyCodes;
+
 /** One reason against a package. Texts may hold foreign strings; make them inert where they are shown. */
 export interface Violation {
   readonly code: ViolationCode;
