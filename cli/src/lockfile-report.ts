@@ -30,22 +30,52 @@ export function tellReport(report: LockfileReport, context: CommandContext, tell
     if (violation.severity === 'error') context.stderr.write(`${lines}\n`);
     else context.note(lines);
   }
-  for (const { package: name, error } of report.failures) {
-    const mark = paint('✖', 'red', context.colour);
-    context.stderr.write(`${mark} ${inert(name)}: ${inert(error.message)} [${error.code}]\n`);
-  }
+  tellFailures(report, context);
   for (const rule of report.idleRules) context.note(`! rule ${inert(rule)} names no package of this lockfile`);
   context.note(summary(report));
 }
 
-/** One line on who, when and where, and one on what was checked. */
-export function packageLines({ name, version, decision, attestations }: JudgedPackage, colour: boolean): string[] {
+/** So many packages are named for which nobody answered; the others fail for the same reason. */
+const namedFailures = 5;
+
+function tellFailures({ failures, remembers }: LockfileReport, { stderr, colour }: CommandContext): void {
+  if (failures.length === 0) return;
+  const mark = paint('✖', 'red', colour);
+  for (const { package: name, error } of failures.slice(0, namedFailures)) {
+    stderr.write(`${mark} ${inert(name)}: ${inert(error.message)} [${error.code}]\n`);
+  }
+  const more = failures.length - namedFailures;
+  if (more > 0) stderr.write(`${mark} and ${packages(more)} more without an answer\n`);
+  const cache = {
+    true: '; earlier runs on this machine did not verify them, either',
+    false: '; what earlier runs verified was not looked at, as --no-cache and --save-evidence demand',
+    undefined: '',
+  }[String(remembers) as 'true'];
+  stderr.write(
+    `    Without an answer nothing is known about their evidence, and they are not let in${cache}.\n` +
+      '    Try again when the registry answers. To need it no more, keep the evidence: signet verify package-lock.json --save-evidence\n',
+  );
+}
+
+/** Whether all that was asked of a package was proven: nothing was put up with, neither a warning nor an exception. */
+function isVerified({ decision, attestations }: JudgedPackage): boolean {
+  return attestations.length > 0 && decision.violations.every(({ code }) => code === 'TP101');
+}
+
+/** One line on who, when and where, and one on what was checked; no tick where the policy has something against it. */
+export function packageLines(judged: JudgedPackage, colour: boolean): string[] {
+  const { name, version, decision, attestations, verifiedAt } = judged;
   const subject = inert(`${name}@${version}`);
-  const [first] = attestations;
+  const against = decision.violations.filter(({ code }) => code !== 'TP101');
+  const mark = against.length > 0 ? paint('!', 'bold', colour) : paint('✔', 'green', colour);
+  const despite = against.length > 0 ? `, let in despite ${against.map(({ code }) => code).join(', ')}` : '';
+  if (attestations.length === 0) {
+    const said = against.length > 0 ? `without evidence${despite}` : 'without evidence; no rule demands any';
+    return [`${against.length > 0 ? mark : paint('·', 'dim', colour)} ${subject}  ${said}`];
+  }
   const rules =
     decision.rules.length === 0 ? 'no rule' : `rule ${decision.rules.map((rule) => inert(rule)).join(', ')}`;
-  if (first === undefined)
-    return [`${paint('·', 'dim', colour)} ${subject}  without evidence, which ${rules} does not ask for`];
+  const remembered = verifiedAt === undefined ? '' : `verified on ${dayOf(verifiedAt)}, remembered; `;
   return attestations.flatMap(({ predicateType, verified }) => {
     const { signer, timestamps, logEntries, trustRoot, checks } = verified;
     const who =
@@ -55,11 +85,15 @@ export function packageLines({ name, version, decision, attestations }: JudgedPa
     const time = timestamps[0]?.time.toISOString().replace('.000Z', 'Z') ?? 'unknown time';
     const log = logEntries.map(({ origin, baseUrl, index }) => `${inert(origin ?? baseUrl)} #${index}`).join(', ');
     return [
-      `${paint('✔', 'green', colour)} ${subject}  signed by ${who}  ${time}  log ${log}`,
+      `${mark} ${subject}  signed by ${who}  ${time}  log ${log}${despite}`,
       `    ${inert(predicateType)}, trust root ${inert(trustRoot)}, ${rules}`,
-      `    checked: ${checks.map((check) => inert(check)).join('; ')}; name, version and sha512 are the lockfile’s`,
+      `    ${remembered}checked: ${checks.map((check) => inert(check)).join('; ')}; it is about ${subject} and its sha512`,
     ];
   });
+}
+
+function dayOf(date: Date): string {
+  return date.toISOString().slice(0, 10);
 }
 
 /** A violation for people: what, where, expected, found, evidence, next. */
@@ -78,16 +112,29 @@ export function violationLines(violation: Violation, colour: boolean): string[] 
 
 function summary({ judged, unmatched, local, violations, failures }: LockfileReport): string {
   const errors = violations.filter(({ severity }) => severity === 'error').length;
-  const signed = judged.filter(({ decision, attestations }) => decision.allowed && attestations.length > 0).length;
+  const verified = judged.filter(({ decision }) => decision.allowed).filter(isVerified);
+  const remembered = verified.flatMap(({ verifiedAt }) => (verifiedAt === undefined ? [] : [verifiedAt])).sort(byTime);
+  const [oldest] = remembered;
+  const warned = judged.filter(
+    ({ decision }) => decision.allowed && decision.violations.some(({ code }) => code !== 'TP101'),
+  ).length;
   return [
     judged.length === 0
-      ? 'the policy names no package that it could verify: nothing was verified'
-      : `${signed} of ${packages(judged.length)} that the policy names verified`,
+      ? failures.length > 0
+        ? 'nothing was verified'
+        : 'the policy names no package that it could verify: nothing was verified'
+      : `${verified.length} of ${packages(judged.length)} that the policy names verified`,
+    ...(oldest === undefined ? [] : [`${remembered.length} of them remembered, the oldest from ${dayOf(oldest)}`]),
+    ...(warned > 0 ? [`${warned} let in with a warning`] : []),
     ...(unmatched > 0 ? [`${packages(unmatched)} that it does not name`] : []),
     ...(local > 0 ? [`${local} local`] : []),
     ...(errors > 0 ? [`${errors} ${errors === 1 ? 'reason' : 'reasons'} against`] : []),
     ...(failures.length > 0 ? [`${failures.length} without an answer`] : []),
   ].join(', ');
+}
+
+function byTime(one: Date, other: Date): number {
+  return one.getTime() - other.getTime();
 }
 
 /** A number of packages in words. */
@@ -121,6 +168,7 @@ function packageDocument({
   locations,
   decision,
   attestations,
+  verifiedAt,
 }: JudgedPackage): Record<string, unknown> {
   return {
     name: inert(name),
@@ -128,6 +176,8 @@ function packageDocument({
     ...(integrity === undefined ? {} : { integrity }),
     locations: locations.map((location) => inert(location)),
     allowed: decision.allowed,
+    verified: decision.allowed && isVerified({ name, version, decision, attestations, locations }),
+    ...(verifiedAt === undefined ? {} : { verifiedAt: verifiedAt.toISOString() }),
     rules: decision.rules.map((rule) => inert(rule)),
     ...(decision.trustRoot === undefined ? {} : { trustRoot: inert(decision.trustRoot) }),
     evidence: attestations.map(({ predicateType, verified }) => ({

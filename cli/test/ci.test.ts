@@ -162,7 +162,23 @@ rules: [ { id: signed, match: plain, require: [ { signature: { by: alice } } ] }
     await new Promise((resolve) => closed.close(resolve));
     const { code, stderr } = await ci('--registry', `http://127.0.0.1:${port}/`);
     assert.equal(code, 13, stderr);
+    assert.match(stderr, /not let in; earlier runs on this machine did not verify them/);
+    assert.doesNotMatch(stderr, /names no package/);
     assert.ok(!existsSync(join(app, 'node_modules')));
+    const anew = await ci('--no-cache', '--registry', `http://127.0.0.1:${port}/`);
+    assert.equal(anew.code, 13, anew.stderr);
+    assert.match(anew.stderr, /was not looked at, as --no-cache/);
+  });
+
+  it('lets in what a rule only warns of, and does not call it verified', async () => {
+    await demandSignature();
+    await policy(demand.replace('match: plain', 'mode: warn, match: plain'));
+    const { code, stderr } = await ci();
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /^! plain@1\.0\.0 {2}without evidence, let in despite TP115$/m);
+    assert.match(stderr, /^0 of 1 package that the policy names verified, 1 let in with a warning$/m);
+    assert.doesNotMatch(stderr, /✔/);
+    assert.equal(JSON.parse((await ci('--json')).stdout).packages[0].verified, false);
   });
 
   it('ends with 2 and an example without a policy', async () => {
@@ -186,13 +202,47 @@ rules: [ { id: signed, match: plain, require: [ { signature: { by: alice } } ] }
   });
 
   it('passes npm’s own exit code through', async () => {
-    await writeFile(
-      join(app, 'package.json'),
-      JSON.stringify({ name: 'app', version: '1.0.0', dependencies: { plain: '2.0.0' } }),
-    );
-    const { code, stderr } = await ci();
+    await lock(sha512Integrity(Buffer.from('evil')));
+    const { code, stderr } = await ci('--', `--cache=${join(app, 'cache')}`, '--fetch-retries=0');
     assert.equal(code, 1);
     assert.match(stderr, /npm error/);
+  });
+
+  it('says before anything is fetched, in npm’s words, what package.json asks for and the lockfile does not have', async () => {
+    await demandSignature();
+    const wish = async (wished: object) => {
+      await writeFile(join(app, 'package.json'), JSON.stringify({ name: 'app', version: '1.0.0', ...wished }));
+      const { code, stderr } = await ci();
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, /your package\.json and package-lock\.json are in sync\./);
+      assert.match(stderr, /Run npm install --package-lock-only/);
+      return stderr;
+    };
+    const other = await wish({ dependencies: { plain: '2.0.0' } });
+    assert.match(other, /Invalid: lock file's plain@1\.0\.0 does not satisfy plain@2\.0\.0/);
+    const missing = await wish({ dependencies: { plain: '^1.0.0' }, devDependencies: { more: '1' } });
+    assert.match(missing, /Missing: more@1 from lock file/);
+    assert.deepEqual(fetched, []);
+    assert.ok(!existsSync(join(app, 'node_modules')));
+  });
+
+  it('leaves what an override decides, and ranges that the lockfile satisfies, to npm', async () => {
+    await writeFile(
+      join(app, 'package.json'),
+      JSON.stringify({ name: 'app', version: '1.0.0', dependencies: { plain: '>=0.5' } }),
+    );
+    const { code, stderr } = await ci();
+    assert.equal(code, 0, stderr);
+    await writeFile(
+      join(app, 'package.json'),
+      JSON.stringify({
+        name: 'app',
+        version: '1.0.0',
+        dependencies: { plain: '2' },
+        overrides: { plain: '2' },
+      }),
+    );
+    assert.equal((await ci()).code, 1);
   });
 
   it('does not let a project’s settings make npm install without comparing hashes', async () => {

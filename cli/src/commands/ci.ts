@@ -38,11 +38,13 @@ export const command: Command = {
         `signet ci takes no packages: it installs what the lockfile names (found ${stray})`,
       );
     }
-    const { openNpmProject, findNpm } = await import('@signet/client/preflight');
+    const { assertInSync, openNpmProject, findNpm, readProjectLockfile } = await import('@signet/client/preflight');
     const flags = npmArguments(context, values, positionals);
     const project = await openNpmProject({ cwd: context.cwd, env: context.env, flags });
     // Known before anything is fetched: without npm all that is in vain.
     findNpm(context.env, project.directory);
-    return await installVerified(context, await checkProject(context, values, { project }), flags);
+    const lockfile = await readProjectLockfile(project.directory);
+    await assertInSync(project.directory, lockfile.lock);
+    return await installVerified(context, await checkProject(context, values, { project, lockfile }), flags);
   },
 };

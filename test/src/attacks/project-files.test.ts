@@ -54,7 +54,16 @@ describe('attack: on the files of a project', function () {
     const lock = JSON.parse(await readFile(file('trust-lock.json'), 'utf8'));
     assert.equal(lock.packages[victim].identity.subject, author);
     assert.equal(lock.packages[victim].versions.count, 1);
-    await succeed(ci([], { CI: 'true' }));
+    const again = await succeed(ci([], { CI: 'true' }));
+    assert.match(again.stderr, /✔ @example\/greeting@1\.0\.0 {2}signed by alice@example\.com/);
+    assert.match(
+      again.stderr,
+      /verified on \d{4}-\d\d-\d\d, remembered; checked: .*; it is about @example\/greeting@1\.0\.0/,
+    );
+    assert.match(
+      again.stderr,
+      /1 of 1 package that the policy names verified, 1 of them remembered, the oldest from 2/,
+    );
   });
 
   it('refuses a pull request that changes lockfile, pins, policy and evidence together', async () => {

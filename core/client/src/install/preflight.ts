@@ -7,6 +7,7 @@ export * from './evidence-file.ts';
 export * from './install-scripts.ts';
 export * from './installed-tree.ts';
 export * from './lockfile.ts';
+export * from './lockfile-sync.ts';
 export * from './npm-project.ts';
 export * from './policy-file.ts';
 export { readManifest } from './project-manifests.ts';

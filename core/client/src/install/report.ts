@@ -33,6 +33,8 @@ export interface LockfileReport {
   readonly violations: readonly Violation[];
   /** Packages whose evidence could not be fetched. */
   readonly failures: readonly { readonly package: string; readonly error: SignetError }[];
+  /** Whether what earlier runs verified was looked at. */
+  readonly remembers?: boolean;
   /** Whether nothing stands against the installation. */
   readonly allowed: boolean;
 }

@@ -96,6 +96,7 @@ export async function verifyLockfile(options: VerifyLockfileOptions): Promise<Lo
     local,
     violations,
     failures,
+    remembers: options.verdicts !== undefined,
     allowed: failures.length === 0 && violations.every(({ severity }) => severity === 'warning'),
   };
 }

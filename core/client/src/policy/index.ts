@@ -14,5 +14,5 @@ export * from './policy.ts';
 export { type PolicyCase, parsePolicyCases } from './policy-cases.ts';
 export type { GithubPublisher, KeyPublisher, OidcPublisher, Publisher } from './publisher.ts';
 export * from './trust-lock.ts';
-export { isVersionRange } from './version-range.ts';
+export { isInRange, isVersionRange } from './version-range.ts';
 export * from './violation.ts';
