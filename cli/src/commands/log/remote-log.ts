@@ -1,5 +1,4 @@
 import type { TrustedLog } from '@signet/client/trust';
-import { verifySignature } from '@signet/primitives/crypto';
 import {
   equalBytes,
   parseCheckpoint,
@@ -120,8 +119,7 @@ export function verifyCheckpoint(note: string, log: TrustedLog, name: string, is
     });
   }
   const own = signatures.filter((line) => line.name === name && log.hasKeyHint(line.keyHint));
-  const signedBy = { key: log.key, details: log.keyDetails, message: utf8(text) };
-  if (!own.some(({ signature }) => verifySignature({ ...signedBy, signature })))
+  if (!own.some(({ signature }) => log.hasSigned(utf8(text), signature)))
     throw new SignetError('ERR_CHECKPOINT_SIGNATURE', `no signature of the checkpoint is of the key of ${name}`);
   return { log, origin, treeSize, rootHash, note };
 }

@@ -34,6 +34,11 @@ export class TrustMaterial {
   readonly timestampAuthorities: readonly TrustedAuthority[];
   readonly transparencyLogs: readonly TrustedLog[];
   readonly certificateLogs: readonly TrustedLog[];
+  /**
+   * What of the trusted root is left out and why: logs and authorities with keys of a kind that is not known here, or that this
+   * Node lacks. The others are as good as before.
+   */
+  readonly leftOut: readonly string[];
 
   /**
    * @param root a TrustedRoot v0.1 or v0.2: JSON text, UTF-8 bytes or the parsed value
@@ -48,6 +53,10 @@ export class TrustMaterial {
     this.packages = options.packages ?? [];
     this.issuers = options.issuers ?? [];
     this.root = root;
+    const leftOut: string[] = [];
+    const usable = <In, Out>(instances: readonly In[], what: string, make: (instance: In) => Out): Out[] =>
+      instances.flatMap((instance, index) => makeUsable(instance, `${what} ${index}`, make, leftOut));
+    this.leftOut = leftOut;
     this.certificateAuthorities = usable(root.certificateAuthorities, 'certificate authority', (instance) => {
       return new TrustedAuthority(instance, oids.codeSigning);
     });
@@ -67,9 +76,14 @@ export class TrustMaterial {
     return found;
   }
 
-  /** Transparency logs with this id; a key may stand twice, with different validity. */
+  /**
+   * Transparency logs with this id; a key may stand twice, with different validity. Where the trusted root has the key id of
+   * checkpoints alone, its four bytes are the start of the id.
+   */
   logsById(logId: Uint8Array): readonly TrustedLog[] {
-    return this.transparencyLogs.filter((log) => equalBytes(log.logId, logId));
+    return this.transparencyLogs.filter(
+      (log) => equalBytes(log.logId, logId) || (log.logId.length === 4 && equalBytes(log.logId, logId.subarray(0, 4))),
+    );
   }
 
   /** Certificate logs with this id (RFC 6962 §3.2). */
@@ -78,17 +92,21 @@ export class TrustMaterial {
   }
 }
 
-function usable<In, Out>(instances: readonly In[], what: string, make: (instance: In) => Out): Out[] {
-  return instances.map((instance, index) => {
-    try {
-      return make(instance);
-    } catch (cause) {
-      const problem = cause instanceof SignetError ? cause.message : String(cause);
-      throw new SignetError('ERR_TRUST_MATERIAL', `trusted root: ${what} ${index} cannot be used: ${problem}`, {
-        cause,
-      });
+/**
+ * A trusted root that names one log of a new kind must not end the trust in all others: that one is left out. Whatever is
+ * malformed ends it.
+ */
+function makeUsable<In, Out>(instance: In, what: string, make: (instance: In) => Out, leftOut: string[]): Out[] {
+  try {
+    return [make(instance)];
+  } catch (cause) {
+    const problem = cause instanceof SignetError ? cause.message : String(cause);
+    if (cause instanceof SignetError && cause.code === 'ERR_KEY_UNSUPPORTED') {
+      leftOut.push(`${what}: ${problem}`);
+      return [];
     }
-  });
+    throw new SignetError('ERR_TRUST_MATERIAL', `trusted root: ${what} cannot be used: ${problem}`, { cause });
+  }
 }
 
 /**

@@ -1,4 +1,3 @@
-import { verifySignature } from '@signet/primitives/crypto';
 import {
   type Checkpoint,
   equalBytes,
@@ -39,9 +38,14 @@ export interface ProvenLogEntry {
 export function verifyLogEntry(entry: TransparencyLogEntry, trust: TrustMaterial): ProvenLogEntry {
   const logs = trust.logsById(entry.logId);
   if (logs.length === 0) {
-    throw new SignetError('ERR_LOG_UNTRUSTED', `the log ${toHex(entry.logId)} is not one of the trusted root`, {
-      found: toHex(entry.logId),
-    });
+    const leftOut = trust.leftOut.length === 0 ? '' : `, of which this is left out: ${trust.leftOut.join('; ')}`;
+    throw new SignetError(
+      'ERR_LOG_UNTRUSTED',
+      `the log ${toHex(entry.logId)} is not one of the trusted root${leftOut}`,
+      {
+        found: toHex(entry.logId),
+      },
+    );
   }
   const { inclusionProof } = entry;
   let log = logs[0] as TrustedLog;
@@ -90,7 +94,7 @@ function verifyPromise(entry: TransparencyLogEntry, signature: Uint8Array, log: 
   // All of it is ASCII, for which this is the cheaper encoder.
   const message =
     text.length > promised.length ? Buffer.from(text, 'latin1') : promised.subarray(0, promised.write(text, 'latin1'));
-  if (!verifySignature({ key: log.key, details: log.keyDetails, message, signature })) {
+  if (!log.hasSigned(message, signature)) {
     throw new SignetError('ERR_LOG_PROMISE', `the signed entry timestamp of ${log.baseUrl} does not verify`);
   }
 }
@@ -131,7 +135,7 @@ function verifyNote(note: SignedNote, logs: readonly TrustedLog[]): TrustedLog {
   for (const line of note.signatures) {
     const log = logs.find((candidate) => isNameOf(line.name, candidate) && candidate.hasKeyHint(line.keyHint));
     if (log === undefined) continue;
-    if (!verifySignature({ key: log.key, details: log.keyDetails, message, signature: line.signature })) {
+    if (!log.hasSigned(message, line.signature)) {
       throw new SignetError('ERR_CHECKPOINT_SIGNATURE', `the checkpoint signature of ${log.name} does not verify`);
     }
     signer ??= log;

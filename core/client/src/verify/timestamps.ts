@@ -38,12 +38,18 @@ export function verifyTimestamp(response: Uint8Array, signature: Uint8Array, tru
     throw invalid('its signed message digest is not that of its contents (RFC 5652 §11.2)');
   }
 
-  // One authority may stand twice, trusted at different times: only where none is trusted is that the error.
+  // One authority may stand twice, trusted at different times, or with another key under the same name: only where none holds
+  // is that the error, and of several the one that came furthest.
   let outOfTime: SignetError | undefined;
+  let otherCertificate: SignetError | undefined;
   for (const authority of trust.timestampAuthorities) {
     const certificate = signerCertificate(token, authority);
     if (certificate === undefined) continue;
-    checkSigningCertificate(token, certificate);
+    const problem = signingCertificateProblem(token, certificate);
+    if (problem !== undefined) {
+      otherCertificate ??= problem;
+      continue;
+    }
     const verified = verifySignatureByOid({
       key: importPublicKey(certificate.publicKey),
       algorithm: token.signatureAlgorithm,
@@ -55,7 +61,8 @@ export function verifyTimestamp(response: Uint8Array, signature: Uint8Array, tru
     outOfTime = timeProblem(token.genTime, certificate, authority);
     if (outOfTime === undefined) return { time: token.genTime, authority };
   }
-  if (outOfTime !== undefined) throw outOfTime;
+  const problem = outOfTime ?? otherCertificate;
+  if (problem !== undefined) throw problem;
   throw new SignetError('ERR_TIMESTAMP_UNTRUSTED', 'a timestamp is signed by no authority of the trusted root');
 }
 
@@ -125,12 +132,12 @@ function isNamed({ signer }: TimestampToken, certificate: Certificate): boolean 
 }
 
 /** The signer must have signed the hash of its certificate along (RFC 5816 §2.2.1, RFC 5035 §5.4). */
-function checkSigningCertificate(token: TimestampToken, certificate: Certificate): void {
+function signingCertificateProblem(token: TimestampToken, certificate: Certificate): SignetError | undefined {
   const signed = token.signingCertificate;
-  if (signed === undefined) throw invalid('it does not name its certificate in a signed attribute (RFC 5816 §2.2.1)');
-  if (!equalBytes(digest(signed.algorithm, certificate.bytes), signed.hash)) {
-    throw invalid('it names another certificate than that of the authority (RFC 5816 §2.2.1)');
-  }
+  if (signed === undefined) return invalid('it does not name its certificate in a signed attribute (RFC 5816 §2.2.1)');
+  return equalBytes(digest(signed.algorithm, certificate.bytes), signed.hash)
+    ? undefined
+    : invalid('it names another certificate than that of the authority (RFC 5816 §2.2.1)');
 }
 
 function timeProblem(time: Date, certificate: Certificate, authority: TrustedAuthority): SignetError | undefined {

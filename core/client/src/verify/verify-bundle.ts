@@ -164,7 +164,10 @@ function establishTimes(
   const timestamps: VerifiedTimestamp[] = [];
   // A trusted root without timestamp authorities is a policy that does not use them (client-spec §4.6).
   if (trust.timestampAuthorities.length > 0) {
-    for (const response of bundle.timestamps) {
+    for (const [index, response] of bundle.timestamps.entries()) {
+      if (bundle.timestamps.slice(0, index).some((other) => equalBytes(other, response))) {
+        throw new SignetError('ERR_BUNDLE_FORMAT', 'the bundle has the same timestamp twice');
+      }
       const { time, authority } = verifyTimestamp(response, signature, trust);
       timestamps.push({ source: 'tsa', time, authority: authority.uri });
       checks.push(`timestamped by ${authority.uri}`);
@@ -185,18 +188,16 @@ function establishTimes(
   return { timestamps, logEntries };
 }
 
-/** Rekor v2 gives no promise and no time, and has one index (rekor-v2-spec §4.2). */
+/** Rekor v2 gives no promise, and has one index (rekor-v2-spec §4.2). A time without a promise counts for nothing anyway. */
 function checkRekorVersion(entry: Bundle['tlogEntries'][number]): void {
   if (entry.version !== '0.0.2' || entry.kind === 'intoto') return;
   const { inclusionProof } = entry;
   const problem =
     entry.signedEntryTimestamp !== undefined
       ? 'it has a signed entry timestamp'
-      : entry.integratedTime !== 0n
-        ? 'it has an integrated time'
-        : inclusionProof === undefined || inclusionProof.logIndex !== entry.logIndex
-          ? 'its index is not that of its inclusion proof'
-          : undefined;
+      : inclusionProof === undefined || inclusionProof.logIndex !== entry.logIndex
+        ? 'its index is not that of its inclusion proof'
+        : undefined;
   if (problem === undefined) return;
   throw new SignetError('ERR_LOG_ENTRY_FORMAT', `an entry of Rekor v2 is malformed: ${problem}`);
 }

@@ -9,6 +9,7 @@ export interface TimeRange {
 
 /** A transparency log or certificate transparency log that a trusted root names. */
 export interface LogInstance {
+  /** Empty where it is not given, which a certificate log can do without: it is known by its id. */
   readonly baseUrl: string;
   readonly hashAlgorithm: 'sha256';
   /** DER; how it is encoded follows from `keyDetails`. */
@@ -96,13 +97,15 @@ function readLog(value: unknown, path: string): LogInstance {
   // RFC 6962 §2.1 trees are SHA-256; no Sigstore log is of another kind.
   reader.name(algorithm, `${path}.hashAlgorithm`, ['SHA2_256']);
   const checkpointKeyId = reader.optionalField(object, 'checkpointKeyId', path, keyIdFields);
+  const logId = reader.optionalField(object, 'logId', path, keyIdFields) ?? checkpointKeyId;
   return {
-    baseUrl: reader.string(object, 'baseUrl', path),
+    baseUrl: reader.optionalString(object, 'baseUrl', path) ?? '',
     hashAlgorithm: 'sha256',
     publicKey: reader.bytes(key, 'rawBytes', `${path}.publicKey`),
     keyDetails: reader.string(key, 'keyDetails', `${path}.publicKey`),
     validFor: readRange(key, `${path}.publicKey`),
-    logId: reader.bytes(reader.field(object, 'logId', path, keyIdFields), 'keyId', `${path}.logId`),
+    // logId is to give way to checkpointKeyId (sigstore_trustroot.proto).
+    logId: reader.bytes(logId ?? reader.field(object, 'logId', path, keyIdFields), 'keyId', `${path}.logId`),
     ...(checkpointKeyId === undefined
       ? {}
       : { checkpointKeyId: reader.bytes(checkpointKeyId, 'keyId', `${path}.checkpointKeyId`) }),
