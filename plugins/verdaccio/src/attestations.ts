@@ -1,5 +1,5 @@
 import { isExactVersion, isInstallableName } from '@signet/client/npm';
-import type { EvidenceReader, ServedAttestation } from './evidence-reader.ts';
+import type { EvidenceReader } from './evidence-reader.ts';
 import type { OwnedNames } from './names.ts';
 import { assertAllowed } from './permission.ts';
 import type { Auth, Next, Request, Response } from './verdaccio-host.ts';
@@ -32,20 +32,24 @@ export class AttestationEndpoint {
       return;
     }
     this.#answer(request, path.slice(prefix.length)).then(
-      (attestations) => {
-        if (attestations.length === 0) response.status(404).json({ error: 'no attestations for this version' });
-        else response.status(200).json({ attestations });
+      (members) => {
+        if (members.length === 0) {
+          response.status(404).json({ error: 'no attestations for this version' });
+          return;
+        }
+        response.setHeader('content-type', 'application/json; charset=utf-8');
+        response.status(200).end(`{"attestations":[${members.join(',')}]}`);
       },
       (error) => next(error),
     );
   };
 
-  async #answer(request: Request, encoded: string): Promise<readonly ServedAttestation[]> {
+  async #answer(request: Request, encoded: string): Promise<readonly string[]> {
     const { names, auth, reader } = this.#parts;
     const target = parseTarget(encoded);
     if (target === undefined || !names.has(target.name)) return [];
     await assertAllowed(auth, 'access', request, target.name);
-    return (await reader.read(target.name, target.version))?.attestations ?? [];
+    return (await reader.recent(target.name, target.version))?.members ?? [];
   }
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { isExactVersion, isInstallableName, toPurl } from '@signet/client/npm';
 import type { ServingParts } from './attestations.ts';
-import type { StoredEvidence } from './evidence-reader.ts';
+import type { ServedEvidence } from './evidence-reader.ts';
 import { assertAllowed } from './permission.ts';
 import { Refusal } from './refusal.ts';
 import type { Next, Request, Response } from './verdaccio-host.ts';
@@ -11,6 +11,12 @@ const path = '/-/signet/v1/attestations:batch';
 /** In one request: clients ask again for more, and every one costs reading and sending kilobytes. */
 const maximumPackages = 1000;
 
+/** Versions that are looked up at the same time: most of it is waiting for files. */
+const ahead = 16;
+
+/** What is sent at once, characters, except for the last piece. */
+const pieceLength = 64 * 1024;
+
 /** What the endpoint works with. */
 export interface BatchParts extends ServingParts {
   /** Says what uplinks have about versions of names that are not owned here. */
@@ -18,7 +24,7 @@ export interface BatchParts extends ServingParts {
 }
 
 /** @throws what is wrong with an uplink */
-export type ProxiedEvidence = (name: string, version: string) => Promise<StoredEvidence | undefined>;
+export type ProxiedEvidence = (name: string, version: string) => Promise<ServedEvidence | undefined>;
 
 interface Target {
   readonly name: string;
@@ -55,34 +61,56 @@ export class BatchEndpoint {
   async #stream(request: Request, response: Response, targets: readonly Target[]): Promise<void> {
     response.status(200);
     response.setHeader('content-type', 'application/x-ndjson');
-    for (const target of targets) {
+    const mayRead = this.#permissions(request);
+    const lines: Promise<string>[] = [];
+    let text = '';
+    for (let next = 0; next < targets.length || lines.length > 0; ) {
+      for (; lines.length < ahead && next < targets.length; next += 1) {
+        const target = targets[next];
+        if (target !== undefined) lines.push(this.#describe(target, mayRead));
+      }
+      const line = await lines.shift();
+      text += `${line}\n`;
       if (response.destroyed) return;
-      response.write(`${JSON.stringify(await this.#describe(request, target))}\n`);
+      if (text.length < pieceLength) continue;
+      response.write(text);
+      text = '';
       // Verdaccio's log wraps write() and loses what it returns.
       if (response.writableNeedDrain) await Promise.race([once(response, 'drain'), once(response, 'close')]);
     }
-    response.end();
+    response.end(text);
   }
 
-  async #describe(request: Request, { name, version }: Target): Promise<object> {
-    const { names, auth, reader, proxied } = this.#parts;
+  /** Asks about each package once. */
+  #permissions(request: Request): (name: string) => Promise<boolean> {
+    const known = new Map<string, Promise<boolean>>();
+    return (name) => {
+      const asked = known.get(name);
+      if (asked !== undefined) return asked;
+      const asking = assertAllowed(this.#parts.auth, 'access', request, name).then(
+        () => true,
+        () => false,
+      );
+      known.set(name, asking);
+      return asking;
+    };
+  }
+
+  /** One line, without its end. */
+  async #describe({ name, version }: Target, mayRead: (name: string) => Promise<boolean>): Promise<string> {
+    const { names, reader, proxied } = this.#parts;
     const purl = toPurl(name, version);
-    const none = { purl, integrity: null, attestations: [] };
+    const line = (integrity: string | undefined, members: readonly string[]) =>
+      `{"purl":${JSON.stringify(purl)},"integrity":${JSON.stringify(integrity ?? null)},"attestations":[${members.join(',')}]}`;
     const owned = names.has(name);
-    if (!owned && proxied === undefined) return none;
+    // As for whoever asks for the package itself: not to be told apart from a package that does not exist.
+    if ((!owned && proxied === undefined) || !(await mayRead(name))) return line(undefined, []);
     try {
-      await assertAllowed(auth, 'access', request, name);
-    } catch {
-      // As for whoever asks for the package itself: not to be told apart from a package that does not exist.
-      return none;
-    }
-    try {
-      const stored = await (owned ? reader.read(name, version) : proxied?.(name, version));
-      return stored === undefined
-        ? none
-        : { purl, integrity: stored.integrity ?? null, attestations: stored.attestations };
+      const stored = await (owned ? reader.recent(name, version) : proxied?.(name, version));
+      return line(stored?.integrity, stored?.members ?? []);
     } catch (error) {
-      return { purl, integrity: null, error: error instanceof Refusal ? error.message : 'the evidence cannot be read' };
+      const problem = error instanceof Refusal ? error.message : 'the evidence cannot be read';
+      return JSON.stringify({ purl, integrity: null, error: problem });
     }
   }
 }

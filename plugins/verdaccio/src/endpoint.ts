@@ -1,5 +1,5 @@
 import { isInstallableName } from '@signet/client/npm';
-import type { Middleware, Request } from './verdaccio-host.ts';
+import type { Middleware, Next, Request } from './verdaccio-host.ts';
 
 /** The path of a request as the client sent it, without its query. Nothing is decoded. */
 export function pathOf({ url }: Pick<Request, 'url'>): string {
@@ -41,5 +41,22 @@ export function withoutPrefix(prefix: string): Middleware {
   return (request, _response, next) => {
     if (prefix !== '/' && request.url.startsWith(doubled)) request.url = request.url.slice(prefix.length - 1);
     next();
+  };
+}
+
+/** The plugin's endpoints as one: every request for a package passes them by in one step. */
+export function ownAddresses(endpoints: readonly Middleware[]): Middleware {
+  return (request, response, next) => {
+    if (!request.url.startsWith('/-/')) {
+      next();
+      return;
+    }
+    let index = 0;
+    const step: Next = (error) => {
+      const endpoint = error === undefined ? endpoints[index++] : undefined;
+      if (endpoint === undefined) next(error);
+      else endpoint(request, response, step);
+    };
+    step();
   };
 }

@@ -9,7 +9,7 @@ import { BundleEndpoint } from './bundle-endpoint.ts';
 import { ChangeGate } from './change-gate.ts';
 import { ClaimsMaker } from './claims.ts';
 import { type PluginConfiguration, parseConfiguration } from './configuration.ts';
-import { withoutPrefix } from './endpoint.ts';
+import { ownAddresses, withoutPrefix } from './endpoint.ts';
 import { Evidence, type Release } from './evidence.ts';
 import { isBundleOf } from './evidence-names.ts';
 import { EvidenceReader } from './evidence-reader.ts';
@@ -104,7 +104,10 @@ export default class SignetPlugin {
       logger,
       lock: new NameLock(),
     };
-    const forget = (name: string) => tarballs.forget(name);
+    const forget = (name: string) => {
+      tarballs.forget(name);
+      reader.forget(name);
+    };
     if (!installLastLine()) logger.warn({}, 'somebody else handles uncaught exceptions in this process');
     watchAccounts(auth, audit);
     removeBundlesWithTarballs(storage, forget);
@@ -130,18 +133,21 @@ export default class SignetPlugin {
       background.run((signal) => statements.attestPublish(release, signal));
     };
     app.use(new PublishGate({ ...shared, onAnswered }).handle);
-    if (uplinks !== undefined) app.use(uplinks.endpoint);
-    app.use(new AttestationEndpoint({ names, auth, reader }).handle);
-    app.use(new BatchEndpoint({ names, auth, reader, proxied: uplinks?.evidenceOf }).handle);
-    app.use(new BundleEndpoint({ ...shared, onAttached: forget }).handle);
-    app.use(visibilityEndpoint(auth));
-    if (configuration.panel) app.use(new PanelEndpoint({ ...shared, names }).handle);
-    if (configuration.panel) addToPage(config);
     const pinned = uplinks?.keys ?? [];
-    if (signer !== undefined || pinned.length > 0) {
-      app.use(keyEndpoint(() => mergeKeys(signer?.keys() ?? noKeys, pinned)));
-    }
-    if (statements !== undefined) app.use(policyEndpoint(statements, logger));
+    const endpoints = [
+      ...(uplinks === undefined ? [] : [uplinks.endpoint]),
+      new AttestationEndpoint({ names, auth, reader }).handle,
+      new BatchEndpoint({ names, auth, reader, proxied: uplinks?.evidenceOf }).handle,
+      new BundleEndpoint({ ...shared, onAttached: forget }).handle,
+      visibilityEndpoint(auth),
+      ...(configuration.panel ? [new PanelEndpoint({ ...shared, names }).handle] : []),
+      ...(signer === undefined && pinned.length === 0
+        ? []
+        : [keyEndpoint(() => mergeKeys(signer?.keys() ?? noKeys, pinned))]),
+      ...(statements === undefined ? [] : [policyEndpoint(statements, logger)]),
+    ];
+    app.use(ownAddresses(endpoints));
+    if (configuration.panel) addToPage(config);
     const stored = new StoredVersions({ ...shared, names, signer, onChanged: forget });
     // npm calls a version without a signature an attack as soon as the registry has keys at all.
     if (signer !== undefined) background.run((signal) => stored.backfill({ thorough: false, signal }));

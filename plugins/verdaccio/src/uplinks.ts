@@ -1,7 +1,6 @@
 import { SignetError } from '@signet/primitives/formats';
 import type { ProxiedEvidence } from './batch.ts';
 import type { PluginConfiguration } from './configuration.ts';
-import type { ServedAttestation } from './evidence-reader.ts';
 import type { OwnedNames } from './names.ts';
 import { Refusal } from './refusal.ts';
 import type { RuleFiles } from './rules.ts';
@@ -75,7 +74,8 @@ export function openUplinks(parts: UplinkParts): OpenUplinks | undefined {
         throw new Refusal(404, 'ERR_EVIDENCE_MISSING', 'not known here yet; ask for it by itself');
       const document = known.advertised ? await attestations.of(name, version) : undefined;
       // As it came, for the client to judge.
-      return { integrity: known.integrity, attestations: (document?.attestations ?? []) as ServedAttestation[] };
+      const members = (document?.attestations ?? []).map((attestation) => JSON.stringify(attestation));
+      return { integrity: known.integrity, members };
     },
   };
 }
