@@ -3,9 +3,10 @@ import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
- * Does to a log's files what a power failure could have done after the process died: bytes that no sync had confirmed are
+ * Does to the files of logs what a power failure could have done after the process died: bytes that no sync had confirmed are
  * cut, garbled or left.
  *
+ * @param directory of the folders of the logs
  * @param journalFile see `log-server.ts`
  */
 export async function tearFiles(directory: string, journalFile: string): Promise<void> {
@@ -15,9 +16,11 @@ export async function tearFiles(directory: string, journalFile: string): Promise
     // A later sync of a file that had been cut confirms less.
     durable.set(name, Number(size));
   }
-  for (const name of await readdir(directory)) {
-    if (!/\.(dat|idx|log)$/.test(name) || name === 'released.dat') continue;
-    await tearTail(join(directory, name), durable.get(name) ?? 0);
+  for (const log of await readdir(directory)) {
+    for (const name of await readdir(join(directory, log))) {
+      if (!/\.(dat|idx|log|txt)$/.test(name) || name === 'released.dat') continue;
+      await tearTail(join(directory, log, name), durable.get(join(log, name)) ?? 0);
+    }
   }
 }
 
