@@ -28,6 +28,7 @@ const pages: readonly [page: string, before: readonly string[]][] = [
   ['docs/operator/README.md', []],
   ['docs/operator/backup.md', []],
   ['docs/operator/ca.md', []],
+  ['docs/operator/deployment.md', []],
   ['docs/operator/identity-providers.md', []],
   ['docs/operator/log.md', []],
   ['docs/author/README.md', ['', 'Operator']],
