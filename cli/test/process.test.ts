@@ -77,8 +77,15 @@ describe('signet as a process', () => {
   it('says why each source of identities offers nothing', async () => {
     const { code, stderr } = await signet(['whoami'], { GITHUB_ACTIONS: 'true' });
     assert.equal(code, 2);
-    assert.match(stderr, /SIGSTORE_ID_TOKEN is not set/);
+    assert.match(stderr, /^passed over: SIGSTORE_ID_TOKEN is not set\npassed over: GitHub Actions: /);
     assert.match(stderr, /permissions: \{ id-token: write \}/);
+    assert.match(stderr, /\nnot here: GitLab CI, .*\nsignet: there is no identity here/);
+  });
+
+  it('names the source that would be used, before it can fail', async () => {
+    const { code, stderr } = await signet(['whoami'], { SIGSTORE_ID_TOKEN: 'no token' });
+    assert.equal(code, 2);
+    assert.match(stderr, /^would use: SIGSTORE_ID_TOKEN\nsignet: .*\[ERR_IDENTITY_TOKEN\]/);
   });
 
   it('asks for trust before anything else, and never a registry for it', async () => {

@@ -1,3 +1,4 @@
+import { inert, SignetError } from '@signet/primitives/basics';
 import { type Command, textOption } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { signingOptions } from '../signing-options.ts';
@@ -24,8 +25,17 @@ export const command: Command = {
   async run(context, values) {
     const { chooseSource, describeToken, findToken } = await import('@signet/client/identity');
     const file = textOption(values, 'identity-token-file');
-    const { skipped } = file === undefined ? chooseSource(context.env) : { skipped: [] };
-    for (const { source, reason } of skipped) context.note(`  not ${source}: ${reason}`);
+    const { source: chosen, skipped } =
+      file === undefined ? chooseSource(context.env) : { source: { name: `the file ${file}` }, skipped: [] };
+    for (const line of passedOver(skipped)) context.note(line);
+    if (chosen === undefined) {
+      throw new SignetError(
+        'ERR_IDENTITY_TOKEN_MISSING',
+        'there is no identity here that needs no person; at a desk, signet publish and signet sign open a browser',
+        { expected: 'SIGSTORE_ID_TOKEN, --identity-token-file, or a CI platform with an identity' },
+      );
+    }
+    context.note(`would use: ${inert(chosen.name)}`);
     const ca = textOption(values, 'ca-url');
     const audience =
       textOption(values, 'audience') ?? (ca === undefined || context.offline ? 'sigstore' : await audienceOf(ca));
@@ -45,10 +55,26 @@ export const command: Command = {
     context.print(`  subject  ${identity.subject}`);
     context.print(`  source   ${source}`);
     context.print(`  expires  ${identity.expires}`);
-    for (const [name, value] of Object.entries(identity.claims)) context.note(`  ${name}: ${value}`);
+    for (const [name, value] of Object.entries(identity.claims)) {
+      // Times of the token itself, of which the end is told above.
+      if (name !== 'iat' && name !== 'nbf') context.note(`  ${name}: ${value}`);
+    }
     return exitCodes.ok;
   },
 };
+
+/** What lacks something says what; platforms that this is not are many, and stand in one line. */
+function passedOver(skipped: readonly { readonly source: string; readonly reason: string }[]): string[] {
+  const isElsewhere = ({ reason }: { readonly reason: string }) => reason.startsWith('this is not ');
+  const lacking = skipped.filter((one) => !isElsewhere(one));
+  const elsewhere = skipped.filter(isElsewhere).map(({ source }) => source);
+  return [
+    ...lacking.map(
+      ({ source, reason }) => `passed over: ${reason.startsWith(source) ? reason : `${source}: ${reason}`}`,
+    ),
+    ...(elsewhere.length === 0 ? [] : [`not here: ${elsewhere.join(', ')}`]),
+  ];
+}
 
 async function audienceOf(caUrl: string): Promise<string> {
   const { tokenRequirements } = await import('@signet/client/sign');
