@@ -10,7 +10,20 @@ export interface SubmittedEnvelope {
 }
 
 const reader = new JsonReader('ERR_LOG_REQUEST');
+
+/**
+ * As many signatures and as many keys an envelope may come with. Rekor v1 itself sets no limit; envelopes with more than a few
+ * have not been seen.
+ */
 const maximumSignatures = 16;
+
+/**
+ * As often as one submission makes the log try a signature with a key; a check of P-521 or RSA-4096 takes a millisecond. Each
+ * signature may be tried with each key, so this bounds their product, and not either number: 16 signatures by one key are fine,
+ * so are 4 by 4. The same 16 bound a dsse entry of the v2 API (rekor/create-entry.ts).
+ */
+export const maximumSignatureChecks = 16;
+
 const maximumEnvelope = 32 << 20;
 
 /**
@@ -53,12 +66,18 @@ export function envelopeBytes(text: string, path: string): Uint8Array {
  * Finds the key of every signature.
  *
  * @returns the keys in the order of the signatures
- * @throws ERR_LOG_SIGNATURE when a signature verifies with none of the keys
+ * @throws ERR_LOG_SIGNATURE when a signature verifies with none of the keys; ERR_LOG_REQUEST when there are too many to try
  */
 export async function verifyEnvelope<Key extends PkiPublicKey>(
   { payloadType, payload, signatures }: SubmittedEnvelope,
   keys: readonly Key[],
 ): Promise<Key[]> {
+  if (signatures.length * keys.length > maximumSignatureChecks) {
+    throw proposalError(
+      `${signatures.length} signatures and ${keys.length} keys are too many to try each with each: ` +
+        `at most ${maximumSignatureChecks} checks are made for one entry`,
+    );
+  }
   const message = preAuthenticationEncoding(payloadType, payload);
   const found: Key[] = [];
   for (const [i, { bytes }] of signatures.entries()) {

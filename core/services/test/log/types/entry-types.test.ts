@@ -163,6 +163,29 @@ describe('entry types', () => {
     });
   });
 
+  describe('the number of signature checks', () => {
+    const proposed = (signatures: number, keys: number) =>
+      dsse(envelope('{}', Array(signatures).fill(key)), Array(keys).fill(key));
+
+    it('is bounded for one envelope, not the number of signatures or of keys', async () => {
+      for (const [signatures, keys] of [
+        [16, 1],
+        [1, 16],
+        [4, 4],
+      ] as const) {
+        await types.verify(proposed(signatures, keys));
+      }
+      for (const [signatures, keys] of [
+        [5, 4],
+        [16, 2],
+        [16, 16],
+      ] as const) {
+        await assert.rejects(types.verify(proposed(signatures, keys)), refused('ERR_LOG_REQUEST', /16 checks/));
+      }
+      await assert.rejects(types.verify(proposed(17, 1)), refused('ERR_LOG_REQUEST'));
+    });
+  });
+
   describe('intoto', () => {
     it('0.0.1 logs hashes and the key', async () => {
       const text = envelope('{"a":1}', [key]);
