@@ -220,6 +220,7 @@ function firstConfiguration(options: InitOptions & { readonly port: number }): I
     uplinkEvidence: 'verify',
     attestPublish: false,
     trustedPublishing: [],
+    changes: {},
     limits: { publishBytes: defaultPublishBytes },
   };
 }

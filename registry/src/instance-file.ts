@@ -30,6 +30,8 @@ export interface InstanceConfiguration {
   readonly attestPublish: boolean;
   /** Which CI jobs get publish tokens; as the plugin reads it, which checks it. */
   readonly trustedPublishing: unknown;
+  /** Who may unpublish, deprecate and tag; as the plugin reads it, which checks it. */
+  readonly changes: unknown;
   readonly limits: { readonly publishBytes: number };
   /** Who may use the transparency log, and how much; absent: everybody may, without limits of rate. */
   readonly log?: LogRules;
@@ -90,6 +92,7 @@ export function parseInstanceFile(text: string, path = 'instance.yaml'): Instanc
     advertiseEvidence: root.choice('advertiseEvidence', [true, false], false),
     attestPublish: root.choice('attestPublish', [true, false], false),
     trustedPublishing: root.any('trustedPublishing') ?? [],
+    changes: root.any('changes') ?? {},
     limits: {
       publishBytes: limits?.integer('publishBytes', 1024, 2 ** 30, defaultPublishBytes) ?? defaultPublishBytes,
     },
@@ -157,6 +160,13 @@ trustedPublishing: ${JSON.stringify(configuration.trustedPublishing)}
 #  - package: '@acme/widgets'
 #    issuer: https://token.actions.githubusercontent.com
 #    claims: { repository_id: "1001", repository_owner_id: "4242", environment: npm }
+
+# Who may unpublish, deprecate and tag what is published: the first publisher of a package, its further owners, and operators,
+# who may change every package. by: publishers lets everybody who may publish it.
+changes: ${JSON.stringify(configuration.changes)}
+#  by: owners
+#  operators: [root]
+#  owners: { '@acme/*': [alice], '@acme/widgets': [bob] }
 
 limits:
   # Largest publish document in bytes; the tarball in it is a third larger than on disk.

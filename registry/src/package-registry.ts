@@ -117,6 +117,7 @@ export function verdaccioConfiguration(
         advertise: configuration.advertiseEvidence,
         attestPublish: configuration.attestPublish,
         trustedPublishing: configuration.trustedPublishing,
+        changes: configuration.changes,
         witnesses: { signingConfig: layout.trust.signingConfig },
         signatures: { key: { provided: signerName(layout) }, keys: registryKeyFiles(layout).keys },
       },
