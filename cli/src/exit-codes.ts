@@ -62,6 +62,7 @@ const byErrorCode: Readonly<Record<ErrorCode, number>> = {
   ERR_VERIFIER_KEY: exitCodes.usage,
   ERR_TRUST_LOCK: exitCodes.usage,
   ERR_VERDICT_CACHE: exitCodes.usage,
+  ERR_ARTIFACT_DIGEST: exitCodes.usage,
   ERR_ARTIFACT_REQUIRED: exitCodes.usage,
   ERR_IDENTITY_REQUIRED: exitCodes.usage,
   ERR_IDENTITY_PATTERN: exitCodes.usage,

@@ -7,7 +7,7 @@ export class Artifact {
   readonly bytes: Uint8Array | undefined;
   readonly #digests = new Map<DigestAlgorithm, Uint8Array>();
 
-  /** @throws ERR_DIGEST_UNSUPPORTED for a digest of another length than its algorithm's, or SHA-1 */
+  /** @throws ERR_ARTIFACT_DIGEST for a digest of another length than its algorithm's, or SHA-1 */
   constructor(input: ArtifactInput) {
     if (input instanceof Uint8Array) {
       this.bytes = input;
@@ -17,7 +17,7 @@ export class Artifact {
     for (const { algorithm, digest: value } of given) {
       if (algorithm === 'sha1' || value.length !== digestLengths[algorithm]) {
         throw new SignetError(
-          'ERR_DIGEST_UNSUPPORTED',
+          'ERR_ARTIFACT_DIGEST',
           'the artifact digest is not one of SHA-256, SHA-384 or SHA-512',
           {
             found: `${algorithm} of ${value.length} bytes`,
@@ -37,13 +37,13 @@ export class Artifact {
     return computed;
   }
 
-  /** @throws ERR_DIGEST_UNSUPPORTED where only digests of other algorithms were given */
+  /** @throws ERR_ARTIFACT_DIGEST where only digests of other algorithms were given */
   requireDigest(algorithm: DigestAlgorithm, why: string): Uint8Array {
     const value = this.digest(algorithm);
     if (value !== undefined) return value;
     const found = [...this.#digests.keys()].join(', ');
     throw new SignetError(
-      'ERR_DIGEST_UNSUPPORTED',
+      'ERR_ARTIFACT_DIGEST',
       `${why} needs the ${algorithm} digest of the artifact, only ${found} was given; give it or the artifact itself`,
       { expected: algorithm, found },
     );

@@ -46,7 +46,7 @@ export interface EntryAlgorithm {
  * rekor-v2-spec §6.1.4). The key matters: from an ECDSA signature another key can be recovered under which it verifies,
  * and an entry that names such a key hides the signature from those who watch for their identity.
  *
- * @throws ERR_LOG_ENTRY_MISMATCH, ERR_LOG_ENTRY_FORMAT, ERR_ARTIFACT_MISMATCH, ERR_DIGEST_UNSUPPORTED
+ * @throws ERR_LOG_ENTRY_MISMATCH, ERR_LOG_ENTRY_FORMAT, ERR_ARTIFACT_MISMATCH, ERR_ARTIFACT_DIGEST
  */
 export function checkEntryContent(entry: TransparencyLogEntry, logged: LoggedContent): EntryAlgorithm {
   const body = parseRekorBody(entry.canonicalizedBody);

@@ -32,7 +32,7 @@ export function verifyEnvelopeSignature(
 /**
  * Verifies the signature over a message, from its bytes where they are there and else from its digest.
  *
- * @throws ERR_SIGNATURE, ERR_KEY_UNSUPPORTED, ERR_DIGEST_UNSUPPORTED
+ * @throws ERR_SIGNATURE, ERR_KEY_UNSUPPORTED, ERR_DIGEST_UNSUPPORTED, ERR_ARTIFACT_DIGEST
  */
 export function verifyMessageSignature(
   artifact: Artifact,

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { constants, createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { ed25519ph } from '@noble/curves/ed25519.js';
 import { type VerifyOptions, verifyBundle, verifyBundleStream } from '@signet/client/verify';
-import { type KeyDetails, keyDetailsHash, parsePublicKeyInfo, type RekorBody } from '@signet/primitives/formats';
+import { importPublicKey } from '@signet/primitives/crypto';
+import {
+  der,
+  type KeyDetails,
+  keyDetailsHash,
+  oids,
+  parsePublicKeyInfo,
+  type RekorBody,
+} from '@signet/primitives/formats';
 import { generateSigner, type Signer } from '@signet/primitives/keys';
 import { artifact, identities, Lab, type Recipe } from './lab.ts';
 
@@ -32,6 +40,21 @@ function shortened(keyDetails: 'PKIX_ECDSA_P384_SHA_384' | 'PKIX_ECDSA_P521_SHA_
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve });
   return signerOf(keyDetails, privateKey, publicKey, 'sha256');
 }
+
+const mlDsa = [
+  { details: 'ML_DSA_44', name: 'ml-dsa-44', oid: oids.mlDsa44, length: 1312 },
+  { details: 'ML_DSA_65', name: 'ml-dsa-65', oid: oids.mlDsa65, length: 1952 },
+  { details: 'ML_DSA_87', name: 'ml-dsa-87', oid: oids.mlDsa87, length: 2592 },
+] as const;
+/** Node has it from 24.7 on. */
+const hasMlDsa = (() => {
+  try {
+    generateKeyPairSync('ml-dsa-44');
+    return true;
+  } catch {
+    return false;
+  }
+})();
 
 function prehashed(): Signer {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
@@ -105,7 +128,7 @@ describe('an artifact', () => {
       await assert.rejects(verifyBundleStream(bundle, { ...options, artifact: chunks(other) }), refused);
       const wrong = algorithms.find((algorithm) => algorithm !== hash) ?? 'sha256';
       assert.throws(() => verifyBundle(bundle, { ...options, artifact: digestOf(wrong) }), {
-        code: 'ERR_DIGEST_UNSUPPORTED',
+        code: 'ERR_ARTIFACT_DIGEST',
       });
     });
   }
@@ -122,20 +145,53 @@ describe('an artifact', () => {
     });
   }
 
-  it('signed whole has to be there whole, and its stream is not even opened', async () => {
-    const { json } = await lab.bundle({ signer: 'PKIX_ED25519', body: overSha256 });
-    const options: VerifyOptions = { trust: lab.trust(), identities };
-    verifyBundle(json, { ...options, artifact });
-    const refused = { code: 'ERR_DIGEST_UNSUPPORTED' };
-    assert.throws(() => verifyBundle(json, { ...options, artifact: digestOf('sha256') }), refused);
-    let isRead = false;
-    async function* watched(): AsyncGenerator<Uint8Array> {
-      isRead = true;
-      yield artifact;
-    }
-    await assert.rejects(verifyBundleStream(json, { ...options, artifact: watched() }), refused);
-    assert.equal(isRead, false);
-  });
+  const whole: readonly [details: KeyDetails, signer: () => Signer][] = [
+    ['PKIX_ED25519', () => generateSigner('PKIX_ED25519')],
+    ...(hasMlDsa ? mlDsa : []).map(({ details, name }): [KeyDetails, () => Signer] => [
+      details,
+      () => {
+        const { privateKey, publicKey } = generateKeyPairSync(name);
+        return signerOf(details, privateKey, publicKey, null);
+      },
+    ]),
+  ];
+  for (const [details, makeSigner] of whole) {
+    it(`signed whole by ${details} has to be there whole, and its stream is not even opened`, async () => {
+      const signer = makeSigner();
+      const { json } = await lab.bundle({ signer, body: overSha256 });
+      const options: VerifyOptions = { trust: lab.trust(), identities };
+      verifyBundle(json, { ...options, artifact });
+      const refused = { code: 'ERR_DIGEST_UNSUPPORTED' };
+      assert.throws(() => verifyBundle(json, { ...options, artifact: digestOf('sha256') }), refused);
+      let isRead = false;
+      async function* watched(): AsyncGenerator<Uint8Array> {
+        isRead = true;
+        yield artifact;
+      }
+      await assert.rejects(verifyBundleStream(json, { ...options, artifact: watched() }), refused);
+      assert.equal(isRead, false);
+
+      const other = { ...signer, sign: (message: Uint8Array) => signer.sign(message.subarray(1)) };
+      const { json: forged } = await lab.bundle({ signer: other, body: overSha256 });
+      assert.throws(() => verifyBundle(forged, { ...options, artifact }), { code: 'ERR_SIGNATURE' });
+    });
+
+    it(`in an envelope that ${details} signed is found by its bytes, its stream and its digest`, async () => {
+      const { json } = await lab.bundle({ signer: makeSigner(), content: 'dsse', entry: 'dsse 0.0.1' });
+      const options = { trust: lab.trust(), identities };
+      verifyBundle(json, { ...options, artifact });
+      verifyBundle(json, { ...options, artifact: digestOf('sha256') });
+      await verifyBundleStream(json, { ...options, artifact: chunks(artifact) });
+    });
+  }
+
+  for (const { details, oid, length } of mlDsa) {
+    it(`signed by ${details} is refused in words where this Node lacks it`, () => {
+      const spki = der.sequence(der.sequence(der.oid(oid)), der.bitString(new Uint8Array(length).fill(1)));
+      if (hasMlDsa) assert.equal(importPublicKey(spki).info.keyBytes.length, length);
+      else assert.throws(() => importPublicKey(spki), { code: 'ERR_KEY_UNSUPPORTED' });
+    });
+  }
 
   it('of a statement is found among its subjects, from a stream too', async () => {
     const { json } = await lab.bundle({ content: 'dsse', entry: 'dsse 0.0.1', signer: 'PKIX_ED25519' });

@@ -396,9 +396,9 @@ describe('verifyBundle', () => {
 
     it('says which digest it needs', async () => {
       const digest = { algorithm: 'sha512', digest: new Uint8Array(64) } as const;
-      await refuses('ERR_DIGEST_UNSUPPORTED', {}, { artifact: digest });
+      await refuses('ERR_ARTIFACT_DIGEST', {}, { artifact: digest });
       const sha1 = { algorithm: 'sha1', digest: new Uint8Array(20) } as const;
-      await refuses('ERR_DIGEST_UNSUPPORTED', {}, { artifact: sha1 });
+      await refuses('ERR_ARTIFACT_DIGEST', {}, { artifact: sha1 });
     });
 
     it('refuses a wrong signature even where the log entry agrees', async () => {

@@ -69,7 +69,7 @@ export function verifySignatureByOid(check: SignatureByOid): boolean {
  * Checks an ECDSA signature over a digest of any accepted hash, where the message is not at hand: older signers used SHA-256
  * with every curve. A digest longer than the curve's order is cut, a shorter one taken as it is (FIPS 186-5 §6.4.2).
  *
- * @throws ERR_DIGEST_UNSUPPORTED for SHA-1, a digest of another length, or a key that is not of ECDSA
+ * @throws ERR_ARTIFACT_DIGEST for SHA-1, a digest of another length, or a key that is not of ECDSA
  */
 export function verifyEcdsaDigestOf(
   key: VerificationKey,
@@ -79,7 +79,7 @@ export function verifyEcdsaDigestOf(
   const { curve, keyBytes, algorithm } = key.info;
   if (curve === undefined || digest.algorithm === 'sha1' || digest.value.length !== digestLengths[digest.algorithm]) {
     throw new SignetError(
-      'ERR_DIGEST_UNSUPPORTED',
+      'ERR_ARTIFACT_DIGEST',
       `a ${digest.algorithm} digest of ${digest.value.length} bytes is not signed by ${algorithm}`,
     );
   }

@@ -34,8 +34,8 @@ export type SignatureCheck = SignedContent & {
  *
  * @returns whether it verifies; a malformed signature does not
  * @throws ERR_KEY_UNSUPPORTED when `details` is not for this key, or this Node lacks the algorithm;
- *   ERR_DIGEST_UNSUPPORTED when only a digest is given to an algorithm that signs whole messages, or one of another
- *   hash than the algorithm's
+ *   ERR_DIGEST_UNSUPPORTED when only a digest is given to an algorithm that signs whole messages; ERR_ARTIFACT_DIGEST for one
+ *   of another hash than the algorithm's
  */
 export function verifySignature(check: SignatureCheck): boolean {
   const { key, signature } = check;
@@ -107,7 +107,7 @@ function verifyDigest(
     );
   }
   if (given.algorithm !== hash || given.value.length !== digestLengths[hash]) {
-    throw new SignetError('ERR_DIGEST_UNSUPPORTED', `${details} signs a ${hash} digest, found ${given.algorithm}`, {
+    throw new SignetError('ERR_ARTIFACT_DIGEST', `${details} signs a ${hash} digest, found ${given.algorithm}`, {
       expected: hash,
       found: given.algorithm,
     });

@@ -171,6 +171,8 @@ export const errorCodes = {
   ERR_KEY_SIGNER: 'A signer outside this process (a command or a PKCS #11 device) failed, or answered unusably.',
   // Verification of a bundle
   ERR_SIGNATURE: 'The signature over the artifact or envelope does not verify with the signer key.',
+  ERR_ARTIFACT_DIGEST:
+    'The digest that was given of the artifact has the wrong length, is SHA-1, or is by another hash than the one that was signed.',
   ERR_ARTIFACT_REQUIRED: 'The bundle signs a message and neither the message nor its digest was given.',
   ERR_ARTIFACT_MISMATCH: 'The artifact is not the one that was signed.',
   ERR_PAYLOAD_TYPE: 'The envelope holds something else than an in-toto statement.',

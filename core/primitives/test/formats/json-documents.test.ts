@@ -152,6 +152,9 @@ describe('preAuthenticationEncoding', () => {
     // DSSE protocol.md, test vectors
     const encoded = preAuthenticationEncoding('http://example.com/HelloWorld', utf8('hello world'));
     assert.equal(Buffer.from(encoded).toString(), 'DSSEv1 29 http://example.com/HelloWorld 11 hello world');
+    // Lengths count bytes.
+    assert.equal(Buffer.from(preAuthenticationEncoding('é', utf8('日'))).toString(), 'DSSEv1 2 é 3 日');
+    assert.equal(Buffer.from(preAuthenticationEncoding('', new Uint8Array())).toString(), 'DSSEv1 0  0 ');
   });
 });
 
