@@ -36,12 +36,14 @@ describe('the lines of signet up', () => {
       user: 'alice',
       evidence: ['signed'],
     });
-    const [refused = '', accepted = '', ...more] = written().split('\n');
+    report.event({ kind: 'decision', decision: 'accepted', action: 'user', what: 'bob' });
+    const [refused = '', accepted = '', account = '', ...more] = written().split('\n');
     assert.match(
       refused,
-      /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ refused {2}@example\/x@1\.0\.0 from mallory: no\\u\{1b\}\[2J\\u\{a\}evidence \(403 ERR_EVIDENCE_MISSING\)$/,
+      /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ refused {2}publish @example\/x@1\.0\.0 from mallory: no\\u\{1b\}\[2J\\u\{a\}evidence \(403 ERR_EVIDENCE_MISSING\)$/,
     );
-    assert.match(accepted, /Z accepted @example\/x from alice: signed$/);
+    assert.match(accepted, /Z accepted publish @example\/x from alice: signed$/);
+    assert.match(account, /Z accepted user bob from nobody who is logged in$/);
     assert.deepEqual(more, ['']);
   });
 

@@ -29,20 +29,18 @@ export interface PackageRegistry {
  *
  * @param options.passphrase decrypts the key by which the registry signs what it serves
  * @param options.sweep whether the last run ended by a crash, so that its remains must go first
- * @param options.silent whether somebody else reports what Verdaccio has to say
  * @throws as {@link embedVerdaccio} and {@link openRegistryKey}
  */
 export async function startPackageRegistry(
   configuration: InstanceConfiguration,
   layout: InstanceLayout,
-  options: { readonly passphrase?: string | undefined; readonly sweep?: boolean; readonly silent?: boolean } = {},
+  options: { readonly passphrase?: string | undefined; readonly sweep?: boolean } = {},
 ): Promise<PackageRegistry> {
   await makeDirectory(layout.registry.directory);
   await makeDirectory(layout.registry.storage);
   provideSigner(signerName(layout), await openRegistryKey(layout, options.passphrase));
   if (options.sweep) await sweepStorage(layout.registry.storage);
-  const { silent = false } = options;
-  return embedVerdaccio(verdaccioConfiguration(configuration, layout, { silent }), configuration.publicUrl);
+  return embedVerdaccio(verdaccioConfiguration(configuration, layout), configuration.publicUrl);
 }
 
 /**
@@ -83,7 +81,6 @@ function signerName(layout: InstanceLayout): string {
 export function verdaccioConfiguration(
   configuration: InstanceConfiguration,
   layout: InstanceLayout,
-  { silent = false } = {},
 ): VerdaccioConfiguration {
   const { uplink } = configuration;
   const proxied = uplink !== 'none';
@@ -126,8 +123,8 @@ export function verdaccioConfiguration(
     },
     max_body_size: `${configuration.limits.publishBytes}b`,
     web: { title: 'Signet' },
-    // Standard output belongs to the command; a file descriptor in place of a path is pino's.
-    log: { type: 'file', path: silent ? devNull : 2, format: 'json', level: 'warn' },
+    // Output belongs to the command, which gets these lines as they are made (watchRegistry).
+    log: { type: 'file', path: devNull, format: 'json', level: 'warn' },
     server: { keepAliveTimeout: 60 },
     publish: { allow_offline: true },
   };

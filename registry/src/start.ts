@@ -30,7 +30,7 @@ export interface StartOptions extends Omit<InitOptions, 'port'> {
   readonly only?: readonly ServiceName[];
   /** Takes sentences for the operator: what expires, how far a rotation is. */
   readonly onNote?: (sentence: string) => void;
-  /** Takes what happens. Without it, Verdaccio writes its warnings as JSON to standard error. */
+  /** Takes what happens: decisions, and what Verdaccio warns of. */
   readonly onEvent?: (event: InstanceEvent) => void;
   /** Whether every request is an event. */
   readonly requests?: boolean;
@@ -130,7 +130,6 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     const registry = await startPackageRegistry(instance.configuration, instance.layout, {
       passphrase: options.passphrase,
       sweep: crashed,
-      silent: onEvent !== undefined,
     });
     stops.splice(1, 0, () => markStopped(instance.layout.state.running));
     stops.splice(2, 0, () => registry.plugin.close());

@@ -10,7 +10,7 @@ export const command: Command = {
   usage: 'up [--data DIR] [--port N] [flags]',
   details: [
     'Runs certificate authority, logs, timestamp authority and npm registry on one port, until Ctrl-C. The first start makes what is missing, with the flags of signet init; later starts change nothing.',
-    'Every publish that was accepted or refused, and every warning, is a line on standard error. When everything answers, --json prints one line with the URLs, and the lines on standard error are JSON too.',
+    'Every publish or other change that was accepted or refused, and every warning, is a line on standard error. When everything answers, --json prints one line with the URLs, and the lines on standard error are JSON too.',
   ],
   examples: [
     { command: 'signet up --data ./instance', explanation: 'start what signet init made' },

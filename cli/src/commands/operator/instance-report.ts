@@ -62,12 +62,14 @@ export class InstanceReport {
   }
 }
 
+/** `publish @example/x@1.0.0 from alice: why (403 ERR_…)` */
 function describeDecision(event: Extract<InstanceEvent, { readonly kind: 'decision' }>): string {
-  const { version, user, evidence = [], reason, status, code } = event;
-  const release = `${event.package ?? 'a package'}${version === undefined ? '' : `@${version}`}`;
+  const { action = 'publish', version, what, user, evidence = [], reason, status, code } = event;
+  const release = event.package === undefined ? [] : [`${event.package}${version === undefined ? '' : `@${version}`}`];
+  const subject = [action, ...release, ...(what === undefined ? [] : [what])].join(' ');
   const why = [reason, ...evidence].filter((text) => text !== undefined).join('; ');
   const answer = status === undefined ? '' : ` (${[status, code].filter(Boolean).join(' ')})`;
-  return `${release} from ${user ?? 'nobody who is logged in'}${why === '' ? '' : `: ${why}`}${answer}`;
+  return `${subject} from ${user ?? 'nobody who is logged in'}${why === '' ? '' : `: ${why}`}${answer}`;
 }
 
 /** UTC, to the second. */
