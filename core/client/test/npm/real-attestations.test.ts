@@ -130,6 +130,34 @@ describe('attestations of real packages', () => {
     }
   });
 
+  /** The same, once what stood in `verificationData` before bundles had a version stands where v0.1 has it. */
+  const reasons: Record<string, string | undefined> = {
+    'bad-dsse-payload': 'ERR_JSON',
+    'digest-mismatch-provenance': 'ERR_ATTESTATION_SUBJECT',
+    'invalid-signature': 'ERR_ENVELOPE_FORMAT',
+    'multi-subject-provenance': 'ERR_ATTESTATION_SUBJECT',
+    'no-provenance-envelope': 'ERR_BUNDLE_FORMAT',
+    'no-provenance-subject': 'ERR_ATTESTATION_SUBJECT',
+    valid: undefined,
+  };
+  for (const [name, code] of Object.entries(reasons)) {
+    it(`${code === undefined ? 'hold' : 'do not hold'} in libnpmpublish’s ${name} bundle in the form of v0.1`, () => {
+      const old = JSON.parse(file(`npm-attestations/negative/libnpmpublish__${name}-bundle.json`));
+      const { verificationData, verificationMaterial, dsseEnvelope } = old;
+      const bundle = {
+        mediaType: 'application/vnd.dev.sigstore.bundle+json;version=0.1',
+        verificationMaterial: { ...verificationMaterial, ...verificationData },
+        dsseEnvelope,
+      };
+      const sha512 =
+        'ba5d2ecfa66724e1fafe473489339464a86ef4b5c69718ad94731f311b2d60578a83134b3393af9828aef83dc5edb19126a8aeda55253c31ec1909cbfd48f66f';
+      const integrity = `sha512-${Buffer.from(sha512, 'hex').toString('base64')}`;
+      const subject = subjectOf('@npmcli/libnpmpublish-test@1.0.0', integrity);
+      if (code === undefined) assert.equal(verifyPackageBundle(bundle, subject).verified.trustRoot, 'public-good');
+      else assert.throws(() => verifyPackageBundle(bundle, subject), { code });
+    });
+  }
+
   it('by the registry need its key, the right one, for attestations, at the time', () => {
     const entry = listed.find(({ package: name }) => name === 'sigstore@1.0.0');
     assert.ok(entry);
