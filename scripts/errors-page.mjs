@@ -13,8 +13,8 @@ const source = fileURLToPath(new URL('../core/primitives/src/formats/error-codes
 const exitCodeMeanings = {
   ok: ['Everything that was asked for was done and holds.', 'Nothing.'],
   internal: [
-    'A fault of Signet itself, or a server that is broken.',
-    'Run it again with `SIGNET_DEBUG=1`, which shows where; please report it.',
+    'A fault of Signet itself, or a server that is broken; also what `signet doctor` and `signet log fsck` end with when they found something.',
+    'Do what their findings say. For a fault, run it again with `SIGNET_DEBUG=1`, which shows where, and please report it.',
   ],
   usage: [
     'The command line, a setting or a file of the project cannot be used as it is.',

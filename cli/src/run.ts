@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import { SignetError } from '@signet/primitives/basics';
 import { parseArguments } from './arguments.ts';
-import { type Command, type CommandContext, flagOption, textOption } from './command.ts';
+import { type Command, type CommandContext, flagOption, globalOptions, textOption } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
 import { describeFailure } from './failure.ts';
 import { suggest } from './suggest.ts';
@@ -61,12 +61,14 @@ async function dispatch(words: readonly string[], surroundings: Surroundings, pr
     return exitCodes.ok;
   }
   if (verb === '--help' || verb === '-h') {
-    surroundings.stdout.write(await generalHelp(version(), widthOf(surroundings.stdout)));
+    const text = await generalHelp(version(), widthOf(surroundings.stdout));
+    surroundings.stdout.write(helpOutput(text, asks(rest, '--json')));
     return exitCodes.ok;
   }
   const { command, words: left } = descend(await loadVerb(verb), rest);
   if (asks(left, '--help', '-h')) {
-    surroundings.stdout.write(commandHelp(command, widthOf(surroundings.stdout)));
+    const text = commandHelp(command, widthOf(surroundings.stdout));
+    surroundings.stdout.write(helpOutput(text, asks(left, '--json')));
     return exitCodes.ok;
   }
   const { values, positionals } = parseArguments(command, left);
@@ -108,16 +110,33 @@ function isOurs(error: unknown): boolean {
 export async function loadVerb(verb: string): Promise<Command> {
   const load = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined;
   if (load === undefined) {
-    const word = verb.startsWith('-') ? 'flag' : 'verb';
+    if (verb.startsWith('-')) throw new SignetError('ERR_USAGE', flagWithoutVerb(verb));
     const meant = suggest(verb, Object.keys(verbs));
     const hint = meant === undefined ? 'signet --help lists them' : `did you mean signet ${meant}?`;
-    throw new SignetError('ERR_USAGE', `unknown ${word} ${verb}; ${hint}`);
+    throw new SignetError('ERR_USAGE', `unknown verb ${verb}; ${hint}`);
   }
   return (await load()).command;
 }
 
-/** Follows words that name subcommands: `dev token --email …` is the command `token` of `dev`. */
-function descend(top: Command, rest: readonly string[]): { command: Command; words: readonly string[] } {
+function flagWithoutVerb(flag: string): string {
+  const name = flag.replace(/^-+/, '').replace(/=.*$/s, '');
+  if (Object.hasOwn(globalOptions, name)) return `${flag} stands behind a verb: signet <verb> ${flag}`;
+  const meant = suggest(name, ['help', 'version']);
+  return `unknown flag ${flag}; ${meant === undefined ? 'a verb comes first, and signet --help lists them' : `did you mean --${meant}?`}`;
+}
+
+/** The text of a help as it is printed. */
+export function helpOutput(text: string, json: boolean): string {
+  return json ? `${JSON.stringify({ format: 1, help: text })}\n` : text;
+}
+
+/**
+ * Follows words that name subcommands: `dev token --email …` is the command `token` of `dev`.
+ *
+ * @returns the command, and the words that are left
+ * @throws ERR_USAGE
+ */
+export function descend(top: Command, rest: readonly string[]): { command: Command; words: readonly string[] } {
   let command = top;
   let words = rest;
   while (command.subcommands !== undefined) {
@@ -127,7 +146,8 @@ function descend(top: Command, rest: readonly string[]): { command: Command; wor
     if (below === undefined) {
       const known = Object.keys(command.subcommands);
       const meant = suggest(next, known);
-      const hint = meant === undefined ? `there are ${known.join(', ')}` : `did you mean ${command.name} ${meant}?`;
+      const hint =
+        meant === undefined ? `there are ${known.join(', ')}` : `did you mean signet ${command.name} ${meant}?`;
       throw new SignetError('ERR_USAGE', `unknown verb ${command.name} ${next}; ${hint}`);
     }
     command = below;

@@ -51,6 +51,26 @@ describe('the command line', () => {
     assert.match(stderr, /unknown flag --jsno; did you mean --json\?/);
   });
 
+  it('says what is wrong with a flag that stands where the verb should', async () => {
+    assert.match((await signet('--hepl')).stderr, /unknown flag --hepl; did you mean --help\?/);
+    assert.match((await signet('--json', 'ci')).stderr, /--json stands behind a verb: signet <verb> --json/);
+    assert.match((await signet('--nonsense')).stderr, /a verb comes first/);
+  });
+
+  it('explains and suggests verbs below verbs', async () => {
+    assert.match((await signet('help', 'dev', 'token')).stdout, /Usage: signet dev token /);
+    assert.match((await signet('help', 'dev', 'tokne')).stderr, /did you mean signet dev token\?/);
+    assert.match((await signet('help', 'ci', 'more')).stderr, /signet ci has no verb more/);
+  });
+
+  it('gives help as a document with --json', async () => {
+    for (const words of [['--help'], ['ci', '--help'], ['help', 'dev', 'token']]) {
+      const { format, help } = JSON.parse((await signet(...words, '--json')).stdout);
+      assert.equal(format, 1);
+      assert.match(help, /Usage: signet/);
+    }
+  });
+
   it('treats names of object members as unknown verbs and flags', async () => {
     for (const word of ['constructor', '__proto__', 'toString']) {
       assert.equal((await signet(word)).code, 2);
