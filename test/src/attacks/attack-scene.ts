@@ -6,6 +6,13 @@ import { Workshop } from '../scene/workshop.ts';
 /** The package that the attacks are on: `@example/greeting@1.0.0`, published and signed by {@link author}. */
 export const victim = '@example/greeting';
 
+/** What npm 12 forbids unless it is told otherwise, and earlier ones allow: for users who allow it. */
+export const allowed = {
+  npm_config_allow_git: 'all',
+  npm_config_allow_remote: 'all',
+  npm_config_dangerously_allow_all_scripts: 'true',
+};
+
 /** A registry with one honestly published package without dependencies, which needs no access to npmjs. */
 export class AttackScene {
   readonly workshop: Workshop;

@@ -3,7 +3,7 @@ import { access, chmod, cp, mkdir, readFile, rm, symlink, writeFile } from 'node
 import { delimiter, join } from 'node:path';
 import { succeed } from '../scene/instance.ts';
 import { run } from '../scene/processes.ts';
-import { AttackScene, victim } from './attack-scene.ts';
+import { AttackScene, allowed, victim } from './attack-scene.ts';
 import { planted, Stranger } from './stranger.ts';
 
 /** Attacks by what npm reads otherwise than it looks. Each first shows that npm alone falls for it. */
@@ -30,7 +30,7 @@ describe('attack: what a lockfile does not say', function () {
 
   const file = (...names: readonly string[]) => join(project, ...names);
   const location = `node_modules/${victim}`;
-  const env = () => ({ STRANGER_TRACE: stranger.trace });
+  const env = () => ({ ...allowed, STRANGER_TRACE: stranger.trace });
   const ci = (args: readonly string[] = [], more: Record<string, string> = {}) =>
     scene.workshop.signet(['ci', ...args], { cwd: project, env: { ...env(), ...more } });
   const npmCi = () => succeed(scene.workshop.npm(['ci'], { cwd: project, env: env() }));
@@ -111,7 +111,7 @@ describe('attack: what a lockfile does not say', function () {
       packages[location] = { ...packages[location], resolved };
     });
     // A proxy that is not there, so that the test reaches nobody.
-    const proxy = { npm_config_https_proxy: 'http://127.0.0.1:9', npm_config_fetch_retries: '0' };
+    const proxy = { ...allowed, npm_config_https_proxy: 'http://127.0.0.1:9', npm_config_fetch_retries: '0' };
     const { stderr } = await scene.workshop.npm(['ci'], { cwd: project, env: proxy });
     assert.match(stderr, /skipping integrity check for git dependency/, 'npm alone would install any bytes');
     await rm(file('node_modules'), { recursive: true, force: true });
