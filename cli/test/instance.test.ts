@@ -145,6 +145,13 @@ describe('signet init, up and dev', () => {
     assert.match(nobody.stderr, /--dev-identity[\s\S]*expected: --publisher 'https:.* alice@acme\.example'/);
   });
 
+  it('says on a first start without an identity provider that the instance is made, and what it lacks', async () => {
+    const first = await signet('up', '--data', 'i', '--port', '0');
+    assert.equal(first.code, 2);
+    assert.match(first.stderr, /made .*issuers\.yaml\. To try Signet out, .*--dev-identity in another --data/);
+    assert.match(first.stderr, /ERR_ISSUER_CONFIG/);
+  });
+
   it('refuses a second start of an instance that is up, by its directory', async () => {
     const words = ['--data', 'i', '--port', '0', '--dev-identity', '--uplink', 'none'];
     await up(words, async () => {

@@ -169,6 +169,11 @@ async function listenForInstance(
     const fixedBy = existing?.layout.instanceFile;
     server = await OriginServer.listen(options.host ?? host, wanted ?? port, { fixedBy, tls });
     const instance = existing ?? (await initInstance({ ...options, directory, port: server.port }));
+    if (instance.created && !instance.configuration.developmentIdentity) {
+      options.onNote?.(
+        `made ${directory}; it needs an identity provider in ${instance.layout.issuersFile}. To try Signet out, make another with --dev-identity in another --data`,
+      );
+    }
     assertReachable(instance, server.port);
     lock ??= lockDirectory(instance.layout.state.lock);
     return { instance, server, lock, tlsFiles };
