@@ -198,6 +198,16 @@ describe('an instance', () => {
     await again.stop();
   });
 
+  it('does not speak of another process where its lock cannot be written', async () => {
+    const { layout } = await initInstance(options('unwritable'));
+    await rm(layout.state.lock, { force: true });
+    await mkdir(layout.state.lock);
+    await assert.rejects(startInstance(options('unwritable')), {
+      code: 'ERR_INSTANCE',
+      message: /cannot be opened and locked; this user must be able to write/,
+    });
+  });
+
   it('says that another program has its port, and leaves no directory for an instance that did not come to be', async () => {
     const target = options('crowded');
     const { layout } = await initInstance(target);

@@ -56,7 +56,7 @@ export async function loadPolicy(
   return { policy, trustRoots: new TrustRoots(policy, dirname(path), sources) };
 }
 
-const example = `Write one beside package.json, for example:
+const example = `signet policy init writes one from what is proven now. By hand, beside package.json, it begins like this:
 
 version: 1
 trustRoots:

@@ -61,6 +61,6 @@ function noRule(policy: Policy, name: string, version: string): Violation {
     severity: policy.noMatch === 'deny' ? 'error' : 'warning',
     package: `${name}@${version}`,
     message: `no rule of ${policy.path} matches (noMatch: ${policy.noMatch})`,
-    next: `add a rule that says who publishes ${name}, or remove the package`,
+    next: `add a rule that says who publishes ${name} (signet policy add)${policy.noMatch === 'deny' ? ', let names without a rule pass with noMatch: warn' : ''}, or remove the package`,
   };
 }
