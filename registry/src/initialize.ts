@@ -16,6 +16,7 @@ import {
 } from './instance-file.ts';
 import { type InstanceLayout, instanceLayout } from './layout.ts';
 import { createMaterial, type OfflineKeys, openMaterial } from './material.ts';
+import { assertNothingPlanted, makePrivate } from './private-files.ts';
 import { type InstanceUrls, instanceUrls, isLoopback, parsePublicUrl } from './public-url.ts';
 import type { TlsFiles } from './tls-files.ts';
 import { createClientTrustConfig, createSigningConfig, createTrustedRoot } from './trust-documents.ts';
@@ -95,7 +96,10 @@ export async function initInstance(options: InitOptions): Promise<Instance> {
     await assertVacant(layout.directory);
   }
   await makeDirectory(layout.directory);
-  await makeDirectory(layout.state.directory);
+  // Closed first: from here on nobody else can put anything there.
+  await makePrivate(layout);
+  await assertNothingPlanted(layout.directory);
+  await makeDirectory(layout.state.directory, 0o700);
   const lock = lockDirectory(layout.state.lock);
   try {
     return await createInstance(layout, chosen);

@@ -8,6 +8,7 @@ import { defaultRegistryUrl } from './default-registry.ts';
 import { makeDirectory } from './durable-files.ts';
 import type { InstanceConfiguration } from './instance-file.ts';
 import type { InstanceLayout } from './layout.ts';
+import { makePasswordFile, makePrivate } from './private-files.ts';
 import { servicesPrefix } from './public-url.ts';
 import { openRegistryKey, registryKeyFiles } from './registry-key.ts';
 import { sweepStorage } from './storage-sweep.ts';
@@ -38,6 +39,9 @@ export async function startPackageRegistry(
 ): Promise<PackageRegistry> {
   await makeDirectory(layout.registry.directory);
   await makeDirectory(layout.registry.storage);
+  await makePasswordFile(layout);
+  // What was there before and stays open was said at the start.
+  await makePrivate(layout);
   provideSigner(signerName(layout), await openRegistryKey(layout, options.passphrase));
   if (options.sweep) await sweepStorage(layout.registry.storage);
   return embedVerdaccio(verdaccioConfiguration(configuration, layout), configuration.publicUrl);

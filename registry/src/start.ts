@@ -13,6 +13,7 @@ import { defaultHost, defaultPort, type InitOptions, type Instance, initInstance
 import { Maintenance } from './maintenance.ts';
 import { type InstanceMaterial, openMaterial } from './material.ts';
 import { startPackageRegistry } from './package-registry.ts';
+import { makePrivate } from './private-files.ts';
 import { type InstanceUrls, instanceUrls, servicesPrefix } from './public-url.ts';
 import { assertContinued } from './restored-logs.ts';
 import { type ServiceName, startServices } from './services.ts';
@@ -93,6 +94,7 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     const { crashed } = await markRunning(instance.layout.state.running);
     const devIdentity = options.devIdentity ?? false;
     const { passphrase, onNote = () => undefined, now = () => new Date() } = options;
+    for (const note of await makePrivate(instance.layout)) onNote(note);
     const generations = await readGenerations(instance.layout);
     const material = await openMaterial(instance.layout, instance.configuration, passphrase, generations);
     await checkTrustedRoot(instance, material);
