@@ -132,6 +132,7 @@ describe('the life of a published version', () => {
       }
       for (const file of written) await writeFile(storage('@example', 'cut', file), contents.get(file) ?? '');
       await writeFile(manifestFile, JSON.stringify(manifest));
+      await registry.restart();
       const packument = (await registry.fetch('/@example/cut')).json<{ versions: Json }>();
       assert.deepEqual(Object.keys(packument.versions), ['0.9.0'], 'nothing of it is visible');
       assert.equal((await registry.attestations('@example/cut@1.0.0')).status, 404);

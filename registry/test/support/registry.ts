@@ -100,10 +100,16 @@ export class TestRegistry {
   async parcel(
     name: string,
     version = '1.0.0',
-    change: { readonly bundle?: unknown; readonly signer?: string; readonly manifest?: Record<string, unknown> } = {},
+    change: {
+      readonly bundle?: unknown;
+      readonly signer?: string;
+      readonly manifest?: Record<string, unknown>;
+      /** Default: one with the manifest alone. */
+      readonly tarball?: Uint8Array;
+    } = {},
   ): Promise<Parcel> {
     const manifest = { name, version, description: 'a test', ...change.manifest };
-    const tarball = packTarball(manifest);
+    const tarball = change.tarball ?? packTarball(manifest);
     const bundle = 'bundle' in change ? change.bundle : await this.sign(name, version, tarball, change.signer);
     const document = createPublishDocument({ manifest, tarball, registry: this.url, ...(bundle ? { bundle } : {}) });
     return { name, version, tarball, document: structuredClone(document) as Record<string, unknown> };
