@@ -22,7 +22,7 @@ export interface BackedUpDirectory {
 }
 
 /** What belongs to a process and not to the instance, and what a crash left half-written. */
-const left = /^(?:state\/lock\.sqlite(?:-\w+)?|state\/running\.json|(?:.*\/)?\.[^/]+\.tmp)$/;
+const left = /^(?:state\/(?:lock\.sqlite|rotation-[\w-]+\.lock)(?:-\w+)?|state\/running\.json|(?:.*\/)?\.[^/]+\.tmp)$/;
 const chunkSize = 1 << 20;
 
 /**

@@ -1,10 +1,11 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { Certificate, parseJson, SignetError } from '@signet/primitives/formats';
+import { readdir, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { Certificate, equalBytes, parseJson, SignetError } from '@signet/primitives/formats';
 import { createKeyFile, openSigner, type Signer } from '@signet/primitives/keys';
 import { createAuthority, createIntermediate } from '@signet/services/ca';
 import { shardUrl } from '@signet/services/log';
-import { createTimestampLeaf } from '@signet/services/tsa';
+import { createTimestampChain, createTimestampLeaf } from '@signet/services/tsa';
+import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
 import { createDurably, readIfPresent, writeDurably } from './durable-files.ts';
 import {
   type Generations,
@@ -44,7 +45,7 @@ export interface RotationOptions {
   /** Where the root keys are that left the machine. */
   readonly offlineKeys?: Pick<OfflineKeys, 'directory'>;
   readonly passphrase?: string;
-  /** Only for the authority: another root too, for when the old one's key is not to be relied on. */
+  /** Only for the authorities: another root too, for when the old one ends or its key is not to be relied on. */
   readonly newRoot?: boolean;
   readonly now?: () => Date;
 }
@@ -77,11 +78,26 @@ export async function beginRotation(
     leadSeconds: options.leadSeconds ?? defaultLeadSeconds,
     ...(service === 'log' ? { overlapSeconds: options.overlapSeconds ?? defaultLogOverlapSeconds } : {}),
   };
-  if ((await readRotation(instance, service)) !== undefined) throw underWay(service);
-  // The material first: whatever is noted can be done. Two that begin at once collide at the key, which is never overwritten.
-  await makeGeneration(instance, rotation, options);
-  if (!(await createDurably(rotationPath(instance, service), format(rotation)))) throw underWay(service);
-  return rotation;
+  const lock = lockRotations(instance, service);
+  try {
+    if ((await readRotation(instance, service)) !== undefined) throw underWay(service);
+    // The material first: whatever is noted can be done.
+    await makeGeneration(instance, rotation, options);
+    if (!(await createDurably(rotationPath(instance, service), format(rotation)))) throw underWay(service);
+    return rotation;
+  } finally {
+    lock.release();
+  }
+}
+
+/** Of two that begin at once, one does. The running instance, which carries rotations through, is not kept waiting. */
+function lockRotations({ layout }: Instance, service: RotatedService): DirectoryLock {
+  try {
+    return lockDirectory(join(layout.state.directory, `rotation-${service}.lock`));
+  } catch (error) {
+    if (error instanceof SignetError && error.code === 'ERR_INSTANCE_BUSY') throw underWay(service);
+    throw error;
+  }
 }
 
 /** The rotation of a service that is under way. @throws ERR_INSTANCE, ERR_INSTANCE_FORMAT */
@@ -180,56 +196,70 @@ async function makeGeneration(instance: Instance, rotation: Rotation, options: R
   const before = generationPaths(layout, service, generation - 1);
   const previous = await openSigner(before.key, keyOptions);
   if (service !== 'ca' && service !== 'tsa') {
-    await makeKey(paths.key, previous, keyOptions, service);
+    await makeKey(paths.key, previous, keyOptions);
     return;
   }
+  const newRoot = options.newRoot === true;
+  const oldRoot = Certificate.parse((await readChain(before.certificates, previous)).at(-1) ?? new Uint8Array());
   // Asked for before anything is made: without the root's key there is nothing to begin.
   const rootPath = rootKeyPath(layout, service === 'ca' ? 'ca-root' : 'tsa-root', offlineKeys);
-  const rootSigner = await openRoot(rootPath, keyOptions, options.newRoot === true);
-  const root = Certificate.parse((await readChain(before.certificates, previous)).at(-1) ?? new Uint8Array());
-  const signer = await makeKey(paths.key, previous, keyOptions, service);
+  const rootSigner = newRoot
+    ? await createKeyFile(rootPath.replace(/\.key$/, `-${generation}-${Date.now()}.key`), rootDetails, keyOptions)
+    : await openRoot(rootPath, oldRoot, keyOptions);
+  const signer = await makeKey(paths.key, previous, keyOptions);
   const name = authorityName(configuration);
-  if (service === 'tsa') {
-    const leaf = await createTimestampLeaf({ name, rootSigner, root, signer, notBefore: begun });
-    await createDurably(paths.certificates, pemChain([leaf, root.bytes]));
-    return;
-  }
-  const authority = { name, rootSigner, intermediateSigner: signer, notBefore: begun };
-  if (options.newRoot === true) {
-    const made = await createAuthority(authority);
-    await createDurably(paths.certificates, pemChain([made.intermediate, made.root]));
-    return;
-  }
-  const intermediate = await createIntermediate({ ...authority, root });
-  await createDurably(paths.certificates, pemChain([intermediate, root.bytes]));
+  const chain = { name, rootSigner, notBefore: begun };
+  const root = newRoot ? undefined : oldRoot;
+  const certificates =
+    service === 'ca'
+      ? await authorityCertificates({ ...chain, intermediateSigner: signer }, root)
+      : await timestampCertificates({ ...chain, signer }, root);
+  await writeDurably(paths.certificates, pemChain(certificates));
 }
 
-/** The root's key; with `fresh` a new one beside the old, which stays for the record. */
-async function openRoot(path: string, options: { passphrase?: string }, fresh: boolean): Promise<Signer> {
-  if (fresh) return createKeyFile(path.replace(/\.key$/, `-${Date.now()}.key`), 'PKIX_ECDSA_P384_SHA_384', options);
-  if ((await readIfPresent(path)) !== undefined) return openSigner(path, options);
+const rootDetails = 'PKIX_ECDSA_P384_SHA_384';
+
+/** Below a root that is there, or below a new one. */
+async function authorityCertificates(
+  authority: Parameters<typeof createAuthority>[0],
+  root: Certificate | undefined,
+): Promise<readonly Uint8Array[]> {
+  if (root !== undefined) return [await createIntermediate({ ...authority, root }), root.bytes];
+  const made = await createAuthority(authority);
+  return [made.intermediate, made.root];
+}
+
+async function timestampCertificates(
+  authority: Parameters<typeof createTimestampChain>[0],
+  root: Certificate | undefined,
+): Promise<readonly Uint8Array[]> {
+  if (root !== undefined) return [await createTimestampLeaf({ ...authority, root }), root.bytes];
+  const made = await createTimestampChain(authority);
+  return [made.leaf, made.root];
+}
+
+/** The key of a root: at its place, or beside it where a rotation with a new root has put it. */
+async function openRoot(path: string, root: Certificate, options: { passphrase?: string }): Promise<Signer> {
+  const stem = basename(path, '.key');
+  const names = await readdir(dirname(path)).catch(() => []);
+  const candidates = names.filter((name) => name.startsWith(stem) && /^(?:-\d+)*\.key$/.test(name.slice(stem.length)));
+  for (const name of candidates) {
+    const signer = await openSigner(join(dirname(path), name), options);
+    if (equalBytes(signer.publicKey.spki, root.publicKey.spki)) return signer;
+  }
   throw new SignetError(
     'ERR_KEY_FILE',
-    `${path} is not there; name the folder of the keys that left the machine with --offline-keys DIR`,
+    `the key of the present root, ${path} or one beside it, is not there; name the folder of the keys that left the machine with --offline-keys DIR`,
   );
 }
 
-/** A key of the same kind as the one before. A description of a key elsewhere may have been put there already. */
-async function makeKey(
-  path: string,
-  previous: Signer,
-  options: { passphrase?: string },
-  service: RotatedService,
-): Promise<Signer> {
-  try {
-    return await createKeyFile(path, previous.keyDetails, options);
-  } catch (error) {
-    const text = await readIfPresent(path);
-    if (text?.includes('"signet-external-key"') || text?.includes('"signet-pkcs11-key"'))
-      return openSigner(path, options);
-    if (text !== undefined) throw underWay(service);
-    throw error;
-  }
+/**
+ * A key of the same kind as the one before. A description of a key elsewhere may have been put there already; or a key that nobody has
+ * used, when a rotation was cut off before it was noted.
+ */
+async function makeKey(path: string, previous: Signer, options: { passphrase?: string }): Promise<Signer> {
+  if ((await readIfPresent(path)) !== undefined) return openSigner(path, options);
+  return createKeyFile(path, previous.keyDetails, options);
 }
 
 function underWay(service: RotatedService): SignetError {

@@ -13,14 +13,7 @@ export function rotateCommand(service: keyof typeof names): Command {
       argument: 'DIR',
       description: 'where the keys of the roots are that left the machine',
     },
-    ...(service === 'ca'
-      ? {
-          'new-root': {
-            type: 'boolean',
-            description: 'with another root too: its key is not to be relied on',
-          } as const,
-        }
-      : {}),
+    'new-root': { type: 'boolean', description: 'with another root too: it ends, or its key is not to be relied on' },
   };
   return {
     name,
