@@ -169,7 +169,32 @@ describe('the trust root of an instance, by commands', () => {
       assert.equal((await fetch(urls.log ?? '')).status, 404);
       await stop();
     }
-  }).timeout(60_000);
+  }).timeout(120_000);
+
+  it('is made by the first start of one service alone, which serves that one', async () => {
+    for (const [verb, path, other] of [
+      ['tsa', 'api/v1/timestamp/certchain', 'ca/healthz'],
+      ['tuf', 'timestamp.json', 'tsa/healthz'],
+      ['ca', 'api/v2/trustBundle', 'tsa/healthz'],
+    ] as const) {
+      const words = [
+        '--data',
+        `alone-${verb}`,
+        '--port',
+        '0',
+        '--names',
+        '@alone/*',
+        '--uplink',
+        'none',
+        '--dev-identity',
+      ];
+      const served = await serve(verb, 'serve', ...words);
+      const url = served[verb] ?? '';
+      assert.equal((await fetch(`${url}/${path}`)).status, 200, verb);
+      assert.equal((await fetch(`${new URL(url).origin}/-/signet/${other}`)).status, 404, verb);
+      await stop();
+    }
+  }).timeout(120_000);
 
   it('is refused when the flags of a new one contradict each other', async () => {
     for (const words of [
