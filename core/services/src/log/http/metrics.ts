@@ -46,9 +46,16 @@ export class Metrics {
   }
 }
 
+// Whoever counts often does so with the same object.
+const texts = new WeakMap<Labels, string>();
+
 function labelText(labels: Labels): string {
+  const known = texts.get(labels);
+  if (known !== undefined) return known;
   const pairs = Object.entries(labels).map(
     ([name, value]) => `${name}="${String(value).replace(/[\\"\n]/g, (c) => (c === '\n' ? '\\n' : `\\${c}`))}"`,
   );
-  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
+  const text = pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
+  texts.set(labels, text);
+  return text;
 }

@@ -19,7 +19,27 @@ export interface RekorV1TreeOptions extends Omit<TransparencyLogOptions, 'origin
 }
 
 /** An entry as Rekor's v1 API answers it. */
-export type RekorV1Entry = Readonly<Record<string, unknown>>;
+export interface RekorV1Entry {
+  /** Base64, as all bytes here that are no hashes. */
+  readonly body: string;
+  /** Seconds since 1970. */
+  readonly integratedTime: number;
+  readonly logID: string;
+  /** Through all trees. */
+  readonly logIndex: number;
+  readonly attestation?: { readonly data: string };
+  readonly verification: {
+    readonly inclusionProof: {
+      readonly checkpoint: string;
+      readonly hashes: readonly string[];
+      /** In its own tree. */
+      readonly logIndex: number;
+      readonly rootHash: string;
+      readonly treeSize: number;
+    };
+    readonly signedEntryTimestamp: string;
+  };
+}
 
 /**
  * One tree of a v1 log with its key. It promises entries (by a signed entry timestamp) and proves them; its checkpoints have

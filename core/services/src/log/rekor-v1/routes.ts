@@ -1,5 +1,6 @@
 import { parseJson, SignetError } from '@signet/primitives/formats';
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
+import { AnswerText, checkpointMark } from '../http/answer-text.ts';
 import { serveOpenApi } from '../http/openapi.ts';
 import { RateLimiter, type RateLimits } from '../http/rate-limits.ts';
 import { ReadAccess } from '../http/read-access.ts';
@@ -10,7 +11,7 @@ import { parseEntryId } from './entry-id.ts';
 import { handleError, sendError, validationError } from './errors.ts';
 import { ProposalVerifier } from './proposal-verifier.ts';
 import { type RekorV1Entries, RekorV1Log, type RekorV1Trees } from './rekor-v1-log.ts';
-import { RekorV1Tree } from './rekor-v1-tree.ts';
+import { type RekorV1Entry, RekorV1Tree } from './rekor-v1-tree.ts';
 import { requestBody } from './request-body.ts';
 import { operations } from './schemas.ts';
 import { readSearchQuery } from './search-query.ts';
@@ -66,6 +67,7 @@ class RekorV1Api {
   readonly #access: ReadAccess;
   readonly #verifier: ProposalVerifier;
   readonly #metrics: LogMetrics;
+  readonly #answers = new AnswerText();
 
   constructor(log: RekorV1Log, modules: readonly string[], access: ReadAccess, options: RekorV1Options) {
     const { workers, maximumWaiting } = options;
@@ -137,7 +139,8 @@ class RekorV1Api {
           .code(201)
           .header('location', location)
           .header('etag', id)
-          .send({ [id]: entry });
+          .type('application/json; charset=utf-8')
+          .send(this.#answerText(id, entry));
       },
     );
   }
@@ -228,6 +231,13 @@ class RekorV1Api {
     app.get('/metrics', { schema: operations.metrics, onRequest, logLevel: 'warn' }, async (_request, reply) =>
       reply.type('text/plain; version=0.0.4; charset=utf-8').send(this.#metrics.toText()),
     );
+  }
+
+  #answerText(id: string, entry: RekorV1Entry): string {
+    const { verification } = entry;
+    const { inclusionProof } = verification;
+    const marked = { ...verification, inclusionProof: { ...inclusionProof, checkpoint: checkpointMark } };
+    return this.#answers.write({ [id]: { ...entry, verification: marked } }, inclusionProof.checkpoint);
   }
 
   /** What is not there is left out of the answer. */

@@ -7,6 +7,14 @@ export const stages = ['verify', 'sequence', 'sync', 'answer'] as const;
 
 export type Stage = (typeof stages)[number];
 
+const resultLabels = { new: { result: 'new' }, duplicate: { result: 'duplicate' } } as const;
+const stageLabels = {
+  verify: { stage: 'verify' },
+  sequence: { stage: 'sequence' },
+  sync: { stage: 'sync' },
+  answer: { stage: 'answer' },
+} as const satisfies Record<Stage, object>;
+
 /** What a log counts for its operator. */
 export class LogMetrics {
   readonly #metrics = new Metrics();
@@ -27,12 +35,12 @@ export class LogMetrics {
     const searches = metrics.counter('signet_log_searches_total', 'Searches answered.', [{}]);
     const seconds = metrics.counter('signet_log_stage_seconds_total', 'Time spent on entries, by stage.');
     const counts = metrics.counter('signet_log_stage_entries_total', 'Entries that went through a stage.');
-    this.countEntry = (result) => entries({ result });
+    this.countEntry = (result) => entries(resultLabels[result]);
     this.countRefused = (reason) => refused({ reason });
     this.countSearch = () => searches();
     this.#countStage = (stage, count, time) => {
-      counts({ stage }, count);
-      seconds({ stage }, time);
+      counts(stageLabels[stage], count);
+      seconds(stageLabels[stage], time);
     };
     const logs = (): readonly TransparencyLog[] => {
       const source = shards();

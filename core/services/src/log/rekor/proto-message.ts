@@ -68,8 +68,8 @@ export class ProtoMessage {
     const path = `${this.#path}.${name}`;
     if (typeof text !== 'string') throw requestError(`${path} is not a base64 string`);
     if (!/^(?:[A-Za-z0-9+/]*|[A-Za-z0-9_-]*)={0,2}$/.test(text)) throw requestError(`${path} is not base64`);
-    const unpadded = text.replace(/=+$/, '');
-    const padding = text.length - unpadded.length;
+    const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
+    const unpadded = padding === 0 ? text : text.slice(0, -padding);
     if (unpadded.length % 4 === 1 || (padding > 0 && text.length % 4 !== 0)) {
       throw requestError(`${path} is base64 of an impossible length`);
     }
@@ -97,6 +97,14 @@ export function requestError(reason: string): SignetError {
   return new SignetError('ERR_LOG_REQUEST', `invalid request: ${reason}`);
 }
 
+// Names of fields, of which there are few.
+const protoNames = new Map<string, string>();
+
 function protoName(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  let found = protoNames.get(name);
+  if (found === undefined) {
+    found = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    protoNames.set(name, found);
+  }
+  return found;
 }

@@ -1,5 +1,6 @@
 import { parseRekorBody, SignetError, tlogEntryToJson, toBase64 } from '@signet/primitives/formats';
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, onRequestHookHandler } from 'fastify';
+import { AnswerText, checkpointMark } from '../http/answer-text.ts';
 import { handleError, handleNotFound, sendError } from '../http/errors.ts';
 import { serveOpenApi } from '../http/openapi.ts';
 import { RateLimiter, type RateLimits } from '../http/rate-limits.ts';
@@ -63,6 +64,7 @@ class RekorV2Api {
   readonly #access: ReadAccess;
   readonly #verifier: EntryVerifier;
   readonly #metrics: LogMetrics;
+  readonly #answers = new AnswerText();
   readonly #watched = new WeakSet<TransparencyLog>();
 
   constructor(shards: Shards, options: RekorV2Options) {
@@ -133,7 +135,9 @@ class RekorV2Api {
         const logged = await log.append(canonicalizedBody, packages);
         this.#metrics.countEntry(logged.duplicate ? 'duplicate' : 'new');
         const started = performance.now();
-        const text = JSON.stringify(entryToJson(log, logged, { kind, version, canonicalizedBody }));
+        const marked = { ...logged, checkpoint: checkpointMark };
+        const answer = entryToJson(log, marked, { kind, version, canonicalizedBody });
+        const text = this.#answers.write(answer, logged.checkpoint);
         this.#metrics.countStage('answer', 1, performance.now() - started);
         return reply.code(201).type('application/json; charset=utf-8').send(text);
       },

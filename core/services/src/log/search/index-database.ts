@@ -66,13 +66,17 @@ export class IndexDatabase {
   }
 
   /** Adds the keys of entries and moves the cursor behind them. */
-  add(keys: readonly { readonly key: Uint8Array; readonly entry: number }[], cursor: IndexCursor): void {
+  add(keys: readonly { readonly key: string; readonly entry: number }[], cursor: IndexCursor): void {
     // Neighbours in the table are written together.
-    const sorted = [...keys].sort((a, b) => Buffer.compare(a.key, b.key));
+    const sorted = [...keys].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
     const insert = this.#database.prepare('INSERT OR IGNORE INTO keys VALUES (?, ?)');
     this.#database.exec('BEGIN');
     try {
-      for (const { key, entry } of sorted) insert.run(key, entry);
+      let [text, bytes] = ['', Buffer.alloc(0)];
+      for (const { key, entry } of sorted) {
+        if (key !== text) [text, bytes] = [key, Buffer.from(key, 'latin1')];
+        insert.run(bytes, entry);
+      }
       const { treeSize, endOffset, packagesEnd } = cursor;
       this.#database
         .prepare('UPDATE position SET size = ?, offset = ?, packages = ?')
@@ -85,7 +89,8 @@ export class IndexDatabase {
   }
 
   /** Entries that have all or any of the keys, ascending, from `from` on; and where to go on, if there may be more. */
-  find(keys: readonly Uint8Array[], operator: 'and' | 'or', from: number, limit: number): FoundEntries {
+  find(texts: readonly string[], operator: 'and' | 'or', from: number, limit: number): FoundEntries {
+    const keys = texts.map((text) => Buffer.from(text, 'latin1'));
     if (operator === 'and' && keys.length > 1) return this.#findAll(keys, from, limit);
     const found = new Set<number>();
     // The first of the union are among the first of each: no more has to be read, however many there are.

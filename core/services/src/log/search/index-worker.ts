@@ -82,7 +82,7 @@ function read(file: number, path: string, offset: number, length: number): Buffe
 
 async function indexPiece(file: number, end: number): Promise<void> {
   const bytes = read(file, entriesFile, cursor.endOffset, Math.min(bytesPerTransaction, end - cursor.endOffset));
-  const keys: { key: Uint8Array; entry: number }[] = [];
+  const keys: { key: string; entry: number }[] = [];
   let [entry, offset] = [cursor.treeSize, 0];
   // A piece may end within an entry, which then begins the next one.
   while (offset + 2 <= bytes.length && offset + 2 + bytes.readUInt16BE(offset) <= bytes.length) {

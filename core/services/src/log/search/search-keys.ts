@@ -38,14 +38,33 @@ export type SearchTerm =
   | { readonly kind: 'claim'; readonly name: IndexedClaim; readonly text: string };
 
 /** Bytes of a key in the index. */
-export const searchKeySize = 16;
+const searchKeySize = 16;
 
 /**
  * The key of a term: a cut SHA-256, so that terms of all kinds and lengths lie in one table. Addresses and names are found
  * whatever their case, as Rekor does it; claims are exact.
+ *
+ * @returns Latin-1, a character a byte: as text, keys are made, compared and thrown away at a fraction of what arrays cost
  */
-export function searchKey(term: SearchTerm): Uint8Array {
-  return hash('sha256', termText(term), 'buffer').subarray(0, searchKeySize);
+export function searchKey(term: SearchTerm): string {
+  const text = termText(term);
+  // Those come again with every entry of a repository or a person; digests and keys do not.
+  if (term.kind === 'digest' || term.kind === 'publicKey' || text.length > longestRemembered) return keyOf(text);
+  let key = recentKeys.get(text);
+  if (key === undefined) {
+    key = keyOf(text);
+    if (recentKeys.size >= maximumRecentKeys) recentKeys.clear();
+    recentKeys.set(text, key);
+  }
+  return key;
+}
+
+const maximumRecentKeys = 4096;
+const longestRemembered = 500;
+const recentKeys = new Map<string, string>();
+
+function keyOf(text: string): string {
+  return hash('sha256', text, 'binary').slice(0, searchKeySize);
 }
 
 function termText(term: SearchTerm): string {
