@@ -3,13 +3,15 @@ import { resolve } from 'node:path';
 import type { FoundToken } from '@signet/client/identity';
 import type { SigningServices, TokenRequirements } from '@signet/client/sign';
 import { inert, parseSigningConfig, SignetError } from '@signet/primitives/formats';
-import { type CommandContext, type Option, type OptionValues, textOption } from './command.ts';
+import { type CommandContext, flagOption, type Option, type OptionValues, textOption } from './command.ts';
 
 /** Flags of commands that sign. */
 export const signingOptions = {
   'identity-token-file': { type: 'string', argument: 'FILE', description: 'sign with the OIDC token in this file' },
   issuer: { type: 'string', argument: 'URL', description: 'log in at this identity provider' },
   'client-id': { type: 'string', argument: 'ID', description: 'as this client of the identity provider (sigstore)' },
+  device: { type: 'boolean', description: 'log in by a code that is entered on another device' },
+  'remember-login': { type: 'boolean', description: 'keep the login for the next commands, 15 minutes at most' },
   'signing-config': { type: 'string', argument: 'FILE', description: 'services from this Sigstore SigningConfig v0.2' },
   'ca-url': {
     type: 'string',
@@ -60,12 +62,19 @@ export async function tokenFor(
   values: OptionValues,
   wanted: TokenRequirements,
 ): Promise<FoundToken> {
-  const { findToken, openBrowser } = await import('@signet/client/identity');
+  const { findToken, LoginCache, openBrowser } = await import('@signet/client/identity');
   const file = textOption(values, 'identity-token-file');
   const issuer = textOption(values, 'issuer');
   const clientId = textOption(values, 'client-id');
   const login = issuer === undefined ? wanted.login : { issuer };
+  const person = context.interactive || issuer !== undefined;
+  const byCode = flagOption(values, 'device') || (person && isRemoteTerminal(context.env));
+  const folder = flagOption(values, 'remember-login') ? await loginFolder(context.env) : undefined;
   return await findToken({
+    ...(byCode
+      ? { showCode: (page: URL, code: string, complete: URL | undefined) => showCode(context, page, code, complete) }
+      : {}),
+    ...(folder === undefined ? {} : { cache: new LoginCache(folder) }),
     explicit: file === undefined ? undefined : { file, cwd: context.cwd },
     env: context.env,
     audience: wanted.audience,
@@ -74,13 +83,27 @@ export async function tokenFor(
         ? undefined
         : { clientId: wanted.audience, ...login, ...(clientId === undefined ? {} : { clientId }) },
     // Whoever names an identity provider means to log in, also where no terminal is seen.
-    openBrowser:
-      context.interactive || issuer !== undefined
-        ? (url) => {
-            context.stderr.write(`Log in at:\n  ${inert(url.href)}\n`);
-            openBrowser(url);
-          }
-        : undefined,
+    openBrowser: person
+      ? (url) => {
+          context.stderr.write(`Log in at:\n  ${inert(url.href)}\n`);
+          openBrowser(url);
+        }
+      : undefined,
     signal: context.signal,
   });
+}
+
+/** A terminal over the network: a browser that opened would open on the other machine, if there is one. */
+function isRemoteTerminal(env: CommandContext['env']): boolean {
+  return Boolean(env.SSH_CONNECTION) && !env.DISPLAY && !env.WAYLAND_DISPLAY;
+}
+
+function showCode({ stderr }: CommandContext, page: URL, code: string, complete: URL | undefined): void {
+  stderr.write(`Go to ${inert(page.href)} and enter the code ${inert(code)}\n`);
+  if (complete !== undefined && complete.href !== page.href) stderr.write(`or open ${inert(complete.href)}\n`);
+}
+
+async function loginFolder(env: CommandContext['env']): Promise<string | undefined> {
+  const { secretFolder } = await import('@signet/client/preflight');
+  return secretFolder(env);
 }

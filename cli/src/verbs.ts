@@ -4,6 +4,9 @@ import type { Command } from './command.ts';
 export const verbs: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
   publish: () => import('./commands/publish.ts'),
   sign: () => import('./commands/sign.ts'),
+  attest: () => import('./commands/attest.ts'),
+  key: () => import('./commands/key.ts'),
+  bundle: () => import('./commands/bundle.ts'),
   whoami: () => import('./commands/whoami.ts'),
   ci: () => import('./commands/ci.ts'),
   audit: () => import('./commands/audit.ts'),
@@ -30,7 +33,7 @@ export const verbs: Readonly<Record<string, () => Promise<{ readonly command: Co
 
 /** The verbs as `signet --help` groups them: by who uses them. */
 export const verbGroups: readonly { readonly title: string; readonly verbs: readonly string[] }[] = [
-  { title: 'Authors', verbs: ['publish', 'sign', 'whoami'] },
+  { title: 'Authors', verbs: ['publish', 'sign', 'attest', 'whoami', 'key', 'bundle'] },
   { title: 'Consumers', verbs: ['ci', 'install', 'verify', 'audit', 'export', 'policy', 'inspect', 'trust'] },
   {
     title: 'Operators',

@@ -10,6 +10,7 @@ import {
 } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { namedServices, signingOptions, tokenFor } from '../signing-options.ts';
+import { signingTransport } from '../signing-transport.ts';
 import { paint } from '../terminal.ts';
 import { trustFor, trustOptions } from '../trust-options.ts';
 
@@ -72,6 +73,7 @@ export const command: Command = {
       otp: textOption(values, 'otp'),
       trust: (name: string) => trustFor(context, values, name),
       services: await namedServices(context, values),
+      http: await signingTransport(context),
       retryFor: retryFor(values),
       sbom: sbomOption(values),
       audit: flagOption(values, 'audit'),
@@ -194,7 +196,10 @@ async function rehearse(
   const { describeToken } = await import('@signet/client/identity');
   const { tokenRequirements } = await import('@signet/client/sign');
   const rehearsal = await rehearsePublish(options);
-  const { audience } = await tokenRequirements(rehearsal.services.caUrl, undefined, { signal: context.signal });
+  const { audience } = await tokenRequirements(rehearsal.services.caUrl, undefined, {
+    ...options.http,
+    signal: context.signal,
+  });
   // Nobody is asked to log in for a rehearsal; what is there without a person is described.
   const found = await tokenFor({ ...context, interactive: false, signal: context.signal }, values, { audience }).catch(
     (error: unknown) => {

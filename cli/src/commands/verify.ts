@@ -1,9 +1,9 @@
-import { existsSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, statSync } from 'node:fs';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, relative, resolve } from 'node:path';
 import type { PackageToJudge } from '@signet/client/install';
 import type { LoadedPolicy, VerdictCache } from '@signet/client/preflight';
-import type { ExpectedIdentity } from '@signet/client/verify';
+import type { ExpectedIdentity, VerifiedBundle } from '@signet/client/verify';
 import { inert, SignetError } from '@signet/primitives/basics';
 import { type Command, type CommandContext, flagOption, type OptionValues, textOption } from '../command.ts';
 import { trustSources } from '../evidence-sources.ts';
@@ -13,6 +13,9 @@ import { checkProject, projectOptions } from '../project-check.ts';
 import { paint } from '../terminal.ts';
 import { trustFor, trustOptions } from '../trust-options.ts';
 
+/** The most bytes that are read whole, for signatures that need it. */
+const maximumWhole = 256 * 1024 * 1024;
+
 export const command: Command = {
   name: 'verify',
   summary: 'verify a package, a tarball, a file or a whole lockfile; install nothing',
@@ -21,7 +24,7 @@ export const command: Command = {
     'A lockfile, or a folder with one: judges all it names by the policy, as signet ci does.',
     'name@version: the bytes that the registry has for it now. A tarball: its own bytes, under the name and version in its package.json.\n' +
       'Evidence comes from the registry; who must have signed says the policy or --issuer and --identity.',
-    'Any file with a bundle beside it (FILE.sigstore.json, or --bundle): the bundle, with --issuer and --identity.',
+    'Any file with a bundle beside it (FILE.sigstore.json, or --bundle): the bundle, with --issuer and --identity, or --key.',
   ],
   examples: [
     { command: 'signet verify package-lock.json', explanation: 'what signet ci would say' },
@@ -40,6 +43,8 @@ export const command: Command = {
     issuer: { type: 'string', argument: 'URL', description: 'the issuer of the identity that must have signed' },
     identity: { type: 'string', argument: 'WHO', description: 'the subject that must have signed, exactly' },
     bundle: { type: 'string', argument: 'FILE', description: 'the bundle of a file (FILE.sigstore.json)' },
+    key: { type: 'string', argument: 'FILE', description: 'the public key that must have signed a file' },
+    type: { type: 'string', argument: 'TYPE', description: 'the type of statement that a file’s bundle must hold' },
     ...projectOptions,
     ...trustOptions,
     'save-evidence': {
@@ -218,21 +223,50 @@ async function verifyFile(
   bundlePath: string,
 ): Promise<number> {
   const identity = expectedIdentity(values);
-  if (identity === undefined) {
+  const key = textOption(values, 'key');
+  if ((identity === undefined) === (key === undefined)) {
     throw new SignetError(
       'ERR_IDENTITY_REQUIRED',
-      'say who must have signed, with --issuer and --identity: a signature by just anybody proves nothing',
+      'say who must have signed, with --issuer and --identity or with --key: a signature by just anybody proves nothing',
     );
   }
   const { verifyBundle } = await import('@signet/client/verify');
+  const { digestStreamBy } = await import('@signet/primitives/crypto');
   const trust = await trustFor(context, values);
-  const [artifact, bundle] = await Promise.all([
-    readFile(path),
-    readFile(bundlePath, 'utf8').catch(unreadable(bundlePath)),
-  ]);
-  const { signer, timestamps, logEntries, checks } = verifyBundle(bundle, { trust, artifact, identities: [identity] });
+  const bundle = await readFile(bundlePath, 'utf8').catch(unreadable(bundlePath));
+  // Read once and piece by piece: a file may be larger than memory.
+  const artifact = await digestStreamBy(['sha256', 'sha384', 'sha512'] as const, createReadStream(path));
+  const expected =
+    key === undefined
+      ? { identities: identity === undefined ? [] : [identity] }
+      : { key: { publicKey: await readPublicKey(resolve(context.cwd, key)) } };
+  const verified = async (): Promise<VerifiedBundle> => {
+    try {
+      return verifyBundle(bundle, { trust, artifact, ...expected });
+    } catch (error) {
+      // Pure Ed25519 and ML-DSA sign whole messages.
+      const needsBytes = error instanceof SignetError && error.code === 'ERR_DIGEST_UNSUPPORTED';
+      if (!needsBytes || statSync(path).size > maximumWhole) throw error;
+      return verifyBundle(bundle, { trust, artifact: await readFile(path), ...expected });
+    }
+  };
+  const { signer, timestamps, logEntries, checks, statement } = await verified();
+  const type = textOption(values, 'type');
+  if (type !== undefined) {
+    const { predicateTypeOf } = await import('@signet/client/sign');
+    const wanted = predicateTypeOf(type);
+    if (statement?.predicateType !== wanted) {
+      throw new SignetError('ERR_PAYLOAD_TYPE', 'the bundle holds another type of statement', {
+        expected: wanted,
+        found: inert(statement?.predicateType ?? 'a signature of the file itself'),
+      });
+    }
+  }
   const who =
-    signer.kind === 'certificate' ? { issuer: inert(signer.issuer), subject: inert(signer.subject.value) } : {};
+    signer.kind === 'certificate'
+      ? { issuer: inert(signer.issuer), subject: inert(signer.subject.value) }
+      : { key: inert(signer.hint) };
+  const shown = 'key' in who ? `the key ${who.key}` : `${who.subject} (${who.issuer})`;
   const times = timestamps.map(({ time }) => time.toISOString());
   const log = logEntries.map(({ origin, baseUrl, index }) => `${inert(origin ?? baseUrl)} #${index}`);
   if (context.json) {
@@ -242,6 +276,7 @@ async function verifyFile(
       file: path,
       bundle: bundlePath,
       signer: who,
+      ...(statement === undefined ? {} : { predicateType: inert(statement.predicateType) }),
       times,
       logEntries: log,
       checks: checks.map((check) => inert(check)),
@@ -250,10 +285,23 @@ async function verifyFile(
   }
   const name = inert(relative(context.cwd, path) || path);
   context.print(
-    `${paint('✔', 'green', context.colour)} ${name}  signed by ${who.subject} (${who.issuer})  ${times[0] ?? ''}  log ${log.join(', ')}`,
+    `${paint('✔', 'green', context.colour)} ${name}  signed by ${shown}  ${times[0] ?? ''}  log ${log.join(', ')}`,
   );
   context.note(`    checked: ${checks.map((check) => inert(check)).join('; ')}`);
   return exitCodes.ok;
+}
+
+async function readPublicKey(path: string): Promise<Uint8Array> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new SignetError('ERR_VERIFIER_KEY', `the public key ${inert(path)} cannot be read`, { cause });
+  });
+  const { parsePem } = await import('@signet/primitives/formats');
+  const [block, second] = parsePem(text, 'public key');
+  if (block?.label === 'PUBLIC KEY' && second === undefined) return block.bytes;
+  throw new SignetError('ERR_VERIFIER_KEY', `${inert(path)} is not one public key in PEM`, {
+    expected: 'PUBLIC KEY',
+    found: inert(block?.label ?? 'no PEM'),
+  });
 }
 
 function expectedIdentity(values: OptionValues): (ExpectedIdentity & { subject: string }) | undefined {

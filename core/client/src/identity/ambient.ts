@@ -1,4 +1,5 @@
 import { SignetError } from '@signet/primitives/formats';
+import { awsToken } from './aws.ts';
 import { azurePipelinesToken } from './azure-pipelines.ts';
 import { buildkiteToken } from './buildkite.ts';
 import { circleciToken } from './circleci.ts';
@@ -8,6 +9,7 @@ import { googleCloudToken } from './google-cloud.ts';
 import type { IdentityToken } from './identity-token.ts';
 import { variableSources } from './platform-variables.ts';
 import { projectedToken } from './projected-token.ts';
+import { spiffeToken } from './spiffe.ts';
 import type { TokenRequest, TokenSource } from './token-source.ts';
 
 /** Every source that needs no person, in the order in which they are asked. What was set on purpose comes first. */
@@ -19,7 +21,9 @@ export const ambientSources: readonly TokenSource[] = [
   circleciToken,
   azurePipelinesToken,
   projectedToken,
+  spiffeToken,
   // Last: a machine's own identity is the least that one could have meant.
+  awsToken,
   googleCloudToken,
 ];
 

@@ -10,9 +10,13 @@ const proxyVariables = ['HTTP_PROXY', 'HTTPS_PROXY', 'PROXY', 'http_proxy', 'htt
  * What carries requests to a registry: Node's fetch or, where npm is configured for a proxy, certificates or an address of its own,
  * npm's client with exactly these. That takes a tenth of a second to load, so it is not the rule.
  *
+ * @param more.credentials false for services that npm's tokens are none of the business of, wherever they are
  * @returns undefined for Node's fetch
  */
-export async function transportFor({ options, env }: NpmSettings): Promise<typeof fetch | undefined> {
+export async function transportFor(
+  { options, env }: NpmSettings,
+  { credentials = true }: { readonly credentials?: boolean } = {},
+): Promise<typeof fetch | undefined> {
   const proxied = proxyVariables.some((name) => !isUnset(env[name]));
   if (!proxied && special.every((name) => isUnset(options[name])) && options.strictSSL !== false) return undefined;
   const { default: npmFetch } = await import('npm-registry-fetch');
@@ -22,6 +26,8 @@ export async function transportFor({ options, env }: NpmSettings): Promise<typeo
       method: init.method ?? 'GET',
       headers: Object.fromEntries(new Headers(init.headers)),
       ...(typeof init.body === 'string' ? { body: init.body } : {}),
+      ...(init.body instanceof Uint8Array ? { body: Buffer.from(init.body) } : {}),
+      ...(credentials ? {} : { forceAuth: {} }),
       ...(init.signal ? { signal: init.signal } : {}),
       // Evidence is asked for anew each time, and it is the caller who tries again.
       cache: undefined,

@@ -80,6 +80,7 @@ export function parsePublishJob(text: string, path: string): PublishJob {
       caUrl: required(services, 'caUrl', path),
       tsaUrls: texts(services.tsaUrls, path),
       logUrls: texts(services.logUrls, path),
+      ...(services.rekorVersion === 1 ? { rekorVersion: 1 } : {}),
     },
     servicesFromRegistry: value.servicesFromRegistry !== false,
     identity: { issuer: required(identity, 'issuer', path), subject: required(identity, 'subject', path) },

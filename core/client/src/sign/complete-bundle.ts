@@ -5,16 +5,27 @@ import {
   bundleToJson,
   Certificate,
   defaultKeyDetails,
+  type EntryVerifier,
   type KeyDetails,
   keyDetailsHash,
+  type PublicKeyInfo,
   preAuthenticationEncoding,
   SignetError,
+  type TransparencyLogEntry,
 } from '@signet/primitives/formats';
 import type { ServiceAccess } from '../http/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
-import { type VerifiedBundle, verifyBundle, verifyCertificatePath, verifyTimestamp } from '../verify/index.ts';
+import {
+  type ArtifactInput,
+  type ExpectedKey,
+  type VerifiedBundle,
+  verifyBundle,
+  verifyCertificatePath,
+  verifyTimestamp,
+} from '../verify/index.ts';
 import type { CertificateIdentity } from './certificate-identity.ts';
 import { logSignature } from './log-entry.ts';
+import { logSignatureV1 } from './log-entry-v1.ts';
 import type { SigningServices } from './signing-services.ts';
 import { requestTimestamp } from './timestamp.ts';
 
@@ -28,16 +39,20 @@ export interface SignedBundle {
 /** The steps that a signed bundle still takes. */
 export type WitnessStep = 'timestamp' | 'log entry' | 'verification';
 
+/** Whom a bundle must name in the end: an identity, or whoever holds a key. Exactly one of them. */
+export interface ExpectedSigner {
+  readonly identity?: CertificateIdentity;
+  readonly key?: ExpectedKey & { readonly publicKey: PublicKeyInfo };
+}
+
 /** What a signature needs to become a bundle that can be verified. */
-export interface CompletionOptions {
-  readonly services: SigningServices;
+export interface CompletionOptions extends ExpectedSigner {
+  readonly services: Omit<SigningServices, 'caUrl'>;
   readonly trust: TrustMaterial;
-  /** Whom the bundle must name in the end. */
-  readonly identity: CertificateIdentity;
   /** Algorithm of the signing key; by default the one that the certificate's key names. */
   readonly keyDetails?: KeyDetails;
   /** The signed file, where it is not an envelope. */
-  readonly artifact?: Uint8Array;
+  readonly artifact?: ArtifactInput;
   readonly http?: ServiceAccess;
   readonly onStep?: ((step: WitnessStep) => void) | undefined;
   /** Called with all that is there after each step, so that it can be kept. Awaited before the next step. */
@@ -55,26 +70,21 @@ export interface CompletionOptions {
  * the timestamp, and what `verifyBundle` throws
  */
 export async function completeBundle(begun: Bundle, options: CompletionOptions): Promise<SignedBundle> {
-  const { services, trust, identity, artifact, http = {}, onStep, onProgress } = options;
+  const { services, trust, identity, key, artifact, http = {}, onStep, onProgress } = options;
   const signature = signatureOf(begun);
   let bundle = begun;
-  if (bundle.timestamps.length === 0) {
+  // A log of the first version vouches for the time by itself.
+  if (bundle.timestamps.length === 0 && services.tsaUrls.length > 0) {
     onStep?.('timestamp');
     bundle = { ...bundle, timestamps: await timestampsOf(signature, services, trust, http) };
-    checkValidity(bundle, signature, trust);
+    if (bundle.key.kind === 'certificate') checkValidity(bundle, signature, trust);
     await onProgress?.(bundle);
   }
   if (bundle.tlogEntries.length === 0) {
     onStep?.('log entry');
-    const certificate = certificateOf(bundle);
-    const keyDetails = options.keyDetails ?? defaultKeyDetails(certificate.publicKey);
-    const { algorithm, value } = digestOf(bundle, keyDetails);
-    const verifier = { kind: 'certificate', bytes: certificate.bytes, keyDetails } as const;
-    const tlogEntries = await Promise.all(
-      services.logUrls.map((logUrl) =>
-        logSignature({ logUrl, digest: value, digestAlgorithm: algorithm, signature: { signature, verifier }, http }),
-      ),
-    );
+    const verifier = verifierOf(bundle, options);
+    const logged = { bundle, signature: { signature, verifier }, rekorVersion: services.rekorVersion ?? 2, http };
+    const tlogEntries = await Promise.all(services.logUrls.map((logUrl) => logBundle(logUrl, logged)));
     bundle = { ...bundle, tlogEntries };
     await onProgress?.(bundle);
   }
@@ -82,22 +92,78 @@ export async function completeBundle(begun: Bundle, options: CompletionOptions):
   const json = bundleToJson(bundle);
   const verified = verifyBundle(json, {
     trust,
-    identities: [identity],
+    ...(identity === undefined ? {} : { identities: [identity] }),
+    ...(key === undefined ? {} : { key }),
     ...(artifact === undefined ? {} : { artifact }),
   });
   return { bundle: json, verified };
 }
 
-/** The digest algorithm that signatures of a key are logged with. @throws ERR_KEY_UNSUPPORTED */
+/**
+ * The digest algorithm that signatures of a key over files are logged with.
+ *
+ * @throws ERR_KEY_UNSUPPORTED
+ */
 export function loggedDigest(keyDetails: KeyDetails): BundleHashAlgorithm {
   const algorithm = keyDetailsHash(keyDetails);
   if (algorithm === 'sha256' || algorithm === 'sha384' || algorithm === 'sha512') return algorithm;
-  throw new SignetError('ERR_KEY_UNSUPPORTED', `signatures by ${keyDetails} are not logged: they have no digest`);
+  throw new SignetError(
+    'ERR_KEY_UNSUPPORTED',
+    `logs take signatures over a digest, and ${keyDetails} signs whole messages; sign with ECDSA or RSA`,
+  );
+}
+
+/**
+ * Whether logs take envelopes signed so: by their digest or, with Rekor's first version, whole (dsse 0.0.1).
+ *
+ * @throws ERR_KEY_UNSUPPORTED
+ */
+export function assertLoggable(keyDetails: KeyDetails, rekorVersion: 1 | 2 = 2): void {
+  if (rekorVersion === 1 && keyDetails === 'PKIX_ED25519') return;
+  loggedDigest(keyDetails);
+}
+
+function verifierOf(
+  bundle: Bundle,
+  { keyDetails, key }: CompletionOptions,
+): EntryVerifier & { keyDetails: KeyDetails } {
+  if (bundle.key.kind === 'certificate') {
+    const certificate = certificateOf(bundle);
+    const bytes = certificate.bytes;
+    return { kind: 'certificate', bytes, keyDetails: keyDetails ?? defaultKeyDetails(certificate.publicKey) };
+  }
+  if (key === undefined) throw new SignetError('ERR_KEY_REQUIRED', 'the bundle is signed with a key; give that key');
+  const bytes = key.publicKey.spki;
+  return { kind: 'publicKey', bytes, keyDetails: keyDetails ?? key.keyDetails ?? defaultKeyDetails(key.publicKey) };
+}
+
+async function logBundle(
+  logUrl: string,
+  logged: {
+    readonly bundle: Bundle;
+    readonly signature: {
+      readonly signature: Uint8Array;
+      readonly verifier: EntryVerifier & { keyDetails: KeyDetails };
+    };
+    readonly rekorVersion: 1 | 2;
+    readonly http: ServiceAccess;
+  },
+): Promise<TransparencyLogEntry> {
+  const { bundle, signature, rekorVersion, http } = logged;
+  const { keyDetails } = signature.verifier;
+  const envelope = bundle.content.kind === 'dsse' ? bundle.content.envelope : undefined;
+  const byDigest = keyDetailsHash(keyDetails) !== undefined;
+  const { algorithm, value } =
+    byDigest || envelope === undefined
+      ? digestOf(bundle, keyDetails)
+      : ({ algorithm: 'sha256', value: new Uint8Array(32) } as const);
+  const submission = { logUrl, digest: value, digestAlgorithm: algorithm, signature, http };
+  return rekorVersion === 1 ? await logSignatureV1(submission, envelope) : await logSignature(submission);
 }
 
 async function timestampsOf(
   signature: Uint8Array,
-  services: SigningServices,
+  services: Pick<SigningServices, 'tsaUrls'>,
   trust: TrustMaterial,
   http: ServiceAccess,
 ): Promise<readonly Uint8Array[]> {

@@ -1,9 +1,13 @@
+export * from './bundle-signer.ts';
 export * from './certificate-identity.ts';
 export * from './complete-bundle.ts';
 export * from './expected-certificate.ts';
 export * from './instance.ts';
 export { type TokenRequirements, tokenRequirements } from './possession.ts';
+export * from './predicate-types.ts';
+export * from './private-key.ts';
 export * from './sign-statement.ts';
 export * from './sign-with-key.ts';
 export * from './signing-services.ts';
 export * from './signing-session.ts';
+export * from './upgrade-bundle.ts';

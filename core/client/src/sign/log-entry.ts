@@ -8,7 +8,7 @@ import {
   SignetError,
   type TransparencyLogEntry,
 } from '@signet/primitives/formats';
-import { HttpStatusError, isTransient, request, type ServiceAccess, saying } from '../http/index.ts';
+import { HttpStatusError, isTransient, type JsonObject, request, type ServiceAccess, saying } from '../http/index.ts';
 import { endpoint } from './signing-services.ts';
 
 /** What is to be logged: a signature over a message of which only the digest is told. */
@@ -38,12 +38,16 @@ export async function logSignature(submission: LogSubmission): Promise<Transpare
     digest: { algorithm: digestAlgorithm, value: digest },
     signature,
   });
-  if (entry.kind !== 'hashedrekord' || entry.version !== '0.0.2' || !equalBytes(entry.canonicalizedBody, expected)) {
+  return checked(entry, 'hashedrekord', expected);
+}
+
+function checked(entry: TransparencyLogEntry, kind: string, expected: Uint8Array): TransparencyLogEntry {
+  if (entry.kind !== kind || entry.version !== '0.0.2' || !equalBytes(entry.canonicalizedBody, expected)) {
     throw new SignetError(
       'ERR_LOG_RESPONSE_MISMATCH',
       'the transparency log answers with another entry than the one submitted',
       {
-        expected: 'hashedrekord 0.0.2 of our digest, signature and certificate',
+        expected: `${kind} 0.0.2 of what we signed, with our signature and key`,
         found: `${entry.kind} ${entry.version}`,
       },
     );
@@ -58,12 +62,16 @@ export async function logSignature(submission: LogSubmission): Promise<Transpare
 }
 
 async function submit({ logUrl, digest, signature, http = {} }: LogSubmission): Promise<Uint8Array> {
+  return await post(logUrl, hashedRekordRequestV2(digest, signature), http);
+}
+
+async function post(logUrl: string, asked: JsonObject, http: ServiceAccess): Promise<Uint8Array> {
   try {
     const { body, status } = await request(endpoint(logUrl, '/api/v2/log/entries'), {
       service: 'the transparency log',
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'application/json' },
-      body: JSON.stringify(hashedRekordRequestV2(digest, signature)),
+      body: JSON.stringify(asked),
       maxBytes: 1 << 20,
       alsoAccept: [409],
       ...http,

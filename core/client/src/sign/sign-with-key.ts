@@ -1,39 +1,55 @@
 import { digest } from '@signet/primitives/crypto';
-import {
-  type Bundle,
-  bundleToJson,
-  preAuthenticationEncoding,
-  type statementV1,
-  type TimeRange,
-  utf8,
-} from '@signet/primitives/formats';
+import { type statementV1, type TimeRange, toBase64 } from '@signet/primitives/formats';
 import type { Signer } from '@signet/primitives/keys';
 import type { ServiceAccess } from '../http/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
-import { verifyBundle, verifyTimestamp } from '../verify/index.ts';
-import { loggedDigest, type SignedBundle } from './complete-bundle.ts';
-import { logSignature } from './log-entry.ts';
+import { BundleSigner } from './bundle-signer.ts';
+import type { SignedBundle, WitnessStep } from './complete-bundle.ts';
 import type { SigningServices } from './signing-services.ts';
-import { requestTimestamp } from './timestamp.ts';
 
 /** Who signs with a lasting key, and where the signature is timestamped and logged. */
 export interface KeySigningOptions {
+  /** The key, wherever it is: in a file, in a device, behind a program. */
   readonly signer: Signer;
-  /** What verifiers know the key by; it stands in bundle and envelope, as in npm's own attestations. */
-  readonly keyId: string;
+  /**
+   * What verifiers know the key by; it stands in bundle and envelope, as in npm's own attestations. Default {@link keyHint}.
+   */
+  readonly keyId?: string;
   /** When the key may sign. */
   readonly validFor?: TimeRange;
-  readonly services: Pick<SigningServices, 'tsaUrls' | 'logUrls'>;
+  readonly services: Omit<SigningServices, 'caUrl'>;
   readonly trust: TrustMaterial;
+  readonly onStep?: ((step: WitnessStep) => void) | undefined;
   readonly http?: ServiceAccess;
 }
 
-const bundleMediaType = 'application/vnd.dev.sigstore.bundle.v0.3+json';
-const payloadType = 'application/vnd.in-toto+json';
+/** What cosign names a public key by: base64 of the SHA-256 of its SubjectPublicKeyInfo. */
+export function keyHint({ publicKey }: Pick<Signer, 'publicKey'>): string {
+  return toBase64(digest('sha256', publicKey.spki));
+}
 
 /**
- * Signs an in-toto statement with a lasting key, as registries do: DSSE envelope, timestamps, log entries, bundle v0.3 without a
- * certificate. Every answer is checked before it is used, and the bundle by the verifier of those who will read it.
+ * Signs with a lasting key, without a certificate: bundles v0.3 that name the key by a hint. Every answer is checked before it is
+ * used, and each bundle by the verifier of those who will read it.
+ */
+export function keySigner(options: KeySigningOptions): BundleSigner {
+  const { signer, validFor, services, trust, onStep, http = {} } = options;
+  const { publicKey, keyDetails } = signer;
+  const hint = options.keyId ?? keyHint(signer);
+  const key = { publicKey, keyDetails, ...(validFor === undefined ? {} : { validFor }) };
+  return new BundleSigner({
+    signer,
+    material: { kind: 'publicKey', hint },
+    expected: { key },
+    services,
+    trust,
+    onStep,
+    http,
+  });
+}
+
+/**
+ * Signs an in-toto statement with a lasting key, as registries do.
  *
  * @throws ERR_KEY_UNSUPPORTED, ERR_TSA_…, ERR_LOG_…, ERR_NETWORK…, and what `verifyBundle` throws
  */
@@ -41,35 +57,5 @@ export async function signStatementWithKey(
   statement: ReturnType<typeof statementV1>,
   options: KeySigningOptions,
 ): Promise<SignedBundle> {
-  const { signer, keyId, validFor, services, trust, http = {} } = options;
-  const { keyDetails, publicKey } = signer;
-  const digestAlgorithm = loggedDigest(keyDetails);
-  const payload = utf8(JSON.stringify(statement));
-  const encoding = preAuthenticationEncoding(payloadType, payload);
-  const signature = await signer.sign(encoding);
-  const timestamps = await Promise.all(
-    services.tsaUrls.map(async (tsaUrl) => {
-      const { response } = await requestTimestamp(tsaUrl, signature, http);
-      verifyTimestamp(response, signature, trust);
-      return response;
-    }),
-  );
-  const verifier = { kind: 'publicKey', bytes: publicKey.spki, keyDetails } as const;
-  const value = digest(digestAlgorithm, encoding);
-  const tlogEntries = await Promise.all(
-    services.logUrls.map((logUrl) =>
-      logSignature({ logUrl, digest: value, digestAlgorithm, signature: { signature, verifier }, http }),
-    ),
-  );
-  const bundle: Bundle = {
-    mediaType: bundleMediaType,
-    version: '0.3',
-    key: { kind: 'publicKey', hint: keyId },
-    tlogEntries,
-    timestamps,
-    content: { kind: 'dsse', envelope: { payloadType, payload, signatures: [{ keyid: keyId, sig: signature }] } },
-  };
-  const json = bundleToJson(bundle);
-  const key = { publicKey, keyDetails, ...(validFor === undefined ? {} : { validFor }) };
-  return { bundle: json, verified: verifyBundle(json, { trust, key }) };
+  return await keySigner(options).signStatement(statement);
 }

@@ -7,8 +7,10 @@ export interface SigningServices {
   readonly caUrl: string;
   /** Timestamp authorities: the endpoint itself, or the base URL below which `/api/v1/timestamp` is. */
   readonly tsaUrls: readonly string[];
-  /** Base URLs of transparency logs with Rekor's v2 API. */
+  /** Base URLs of transparency logs. */
   readonly logUrls: readonly string[];
+  /** The API of all of these logs: Rekor's second, or its first. Default 2. */
+  readonly rekorVersion?: 1 | 2;
 }
 
 /**
@@ -24,16 +26,26 @@ export function servicesFromSigningConfig(config: SigningConfig, now: Date = new
   );
   const logs = selectServices(config.rekorTlogUrls, config.rekorTlogConfig, {
     what: 'transparency logs',
-    supportedVersions: [2],
+    supportedVersions: [1, 2],
     now,
   });
-  const authorities = selectServices(config.tsaUrls, config.tsaConfig, {
-    what: 'timestamp authorities',
-    supportedVersions: [1],
-    now,
-  });
+  const rekorVersion = logs[0]?.majorApiVersion === 1 ? 1 : 2;
+  // The second version of Rekor gives no time; of the first, the log's own time serves where there is no authority.
+  const authorities =
+    rekorVersion === 1 && config.tsaUrls.length === 0
+      ? []
+      : selectServices(config.tsaUrls, config.tsaConfig, {
+          what: 'timestamp authorities',
+          supportedVersions: [1],
+          now,
+        });
   if (ca === undefined) throw new SignetError('ERR_SERVICES', 'the signing config names no certificate authority');
-  return { caUrl: ca.url, tsaUrls: authorities.map(({ url }) => url), logUrls: logs.map(({ url }) => url) };
+  return {
+    caUrl: ca.url,
+    tsaUrls: authorities.map(({ url }) => url),
+    logUrls: logs.map(({ url }) => url),
+    ...(rekorVersion === 1 ? { rekorVersion } : {}),
+  };
 }
 
 /**

@@ -1,28 +1,12 @@
-import { digest } from '@signet/primitives/crypto';
-import {
-  type Bundle,
-  bundleMediaType,
-  type FulcioClaims,
-  fulcioClaims,
-  inTotoPayloadType,
-  type KeyDetails,
-  preAuthenticationEncoding,
-  type statementV1,
-  utf8,
-} from '@signet/primitives/formats';
+import { type FulcioClaims, fulcioClaims, type KeyDetails } from '@signet/primitives/formats';
 import { generateSigner, type Signer } from '@signet/primitives/keys';
 import type { ServiceAccess } from '../http/index.ts';
 import { IdentityToken } from '../identity/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
 import { checkOwnedIssuer, readIdentity, verifyCertificatePath, verifyScts } from '../verify/index.ts';
+import { BundleSigner } from './bundle-signer.ts';
 import { type IssuedCertificate, requestCertificate } from './certificate.ts';
-import {
-  type CompletionOptions,
-  completeBundle,
-  loggedDigest,
-  type SignedBundle,
-  type WitnessStep,
-} from './complete-bundle.ts';
+import type { WitnessStep } from './complete-bundle.ts';
 import type { SigningServices } from './signing-services.ts';
 
 /** What a signature is made with. */
@@ -49,14 +33,23 @@ export type SigningStep = 'certificate' | WitnessStep;
  * An ephemeral key with its certificate: signs as many statements and files as are to be signed now, each with its own
  * timestamp and log entry. The private key lives in this process alone and is never written.
  */
-export class SigningSession {
+export class SigningSession extends BundleSigner {
   readonly #options: SigningOptions;
-  readonly #signer: Signer;
   readonly #issued: IssuedCertificate;
 
   private constructor(options: SigningOptions, signer: Signer, issued: IssuedCertificate) {
+    const { services, trust, onStep } = options;
+    const material = { kind: 'certificate', certificate: issued.certificate.bytes, chain: [] } as const;
+    super({
+      signer,
+      material,
+      expected: { identity: issued.identity },
+      services,
+      trust,
+      onStep,
+      http: httpOf(options),
+    });
     this.#options = options;
-    this.#signer = signer;
     this.#issued = issued;
   }
 
@@ -95,58 +88,6 @@ export class SigningSession {
   /** Until when the certificate can be signed with. */
   get expires(): Date {
     return this.#issued.certificate.notAfter;
-  }
-
-  /** Signs an in-toto statement in a DSSE envelope. */
-  async signStatement(statement: ReturnType<typeof statementV1>): Promise<SignedBundle> {
-    return await this.complete(await this.beginStatement(statement));
-  }
-
-  /** Signs any payload in a DSSE envelope. */
-  async signPayload(payloadType: string, payload: Uint8Array): Promise<SignedBundle> {
-    return await this.complete(await this.#beginPayload(payloadType, payload));
-  }
-
-  /** Signs the bytes of a file as they are. */
-  async signMessage(message: Uint8Array): Promise<SignedBundle> {
-    const algorithm = loggedDigest(this.#signer.keyDetails);
-    const messageDigest = { algorithm, digest: digest(algorithm, message) };
-    const signature = await this.#signer.sign(message);
-    return await this.complete(this.#begin({ kind: 'message', messageDigest, signature }), { artifact: message });
-  }
-
-  /**
-   * Signs a statement and nothing more: the result holds certificate and signature, and is public. It becomes a bundle by
-   * {@link SigningSession.complete} or, in another process, by `completeBundle`.
-   */
-  async beginStatement(statement: ReturnType<typeof statementV1>): Promise<Bundle> {
-    return await this.#beginPayload(inTotoPayloadType, utf8(JSON.stringify(statement)));
-  }
-
-  /** Has a signature of this session timestamped and logged, and verifies the bundle. */
-  async complete(begun: Bundle, more: Pick<CompletionOptions, 'artifact' | 'onProgress'> = {}): Promise<SignedBundle> {
-    const { services, trust, onStep } = this.#options;
-    const { keyDetails } = this.#signer;
-    const http = httpOf(this.#options);
-    return await completeBundle(begun, { services, trust, identity: this.identity, keyDetails, http, onStep, ...more });
-  }
-
-  async #beginPayload(payloadType: string, payload: Uint8Array): Promise<Bundle> {
-    // Before anything is signed: what no log takes is not worth a signature.
-    loggedDigest(this.#signer.keyDetails);
-    const sig = await this.#signer.sign(preAuthenticationEncoding(payloadType, payload));
-    return this.#begin({ kind: 'dsse', envelope: { payloadType, payload, signatures: [{ keyid: '', sig }] } });
-  }
-
-  #begin(content: Bundle['content']): Bundle {
-    return {
-      mediaType: bundleMediaType,
-      version: '0.3',
-      key: { kind: 'certificate', certificate: this.#issued.certificate.bytes, chain: [] },
-      tlogEntries: [],
-      timestamps: [],
-      content,
-    };
   }
 }
 

@@ -98,7 +98,12 @@ export async function openKeyFile(path: string, options: KeyFileOptions = {}): P
   return signerFromPrivateKey(privateKey, keyDetails);
 }
 
-async function readKeyFile(
+/**
+ * The private key itself, for those who take it elsewhere. Whoever only signs uses {@link openKeyFile}.
+ *
+ * @throws as {@link openKeyFile}
+ */
+export async function readKeyFile(
   path: string,
   { passphrase }: KeyFileOptions,
 ): Promise<{ privateKey: KeyObject; keyDetails: KeyDetails }> {

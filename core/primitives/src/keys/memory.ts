@@ -1,4 +1,12 @@
-import { constants, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import {
+  constants,
+  createHash,
+  createPublicKey,
+  createSign,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+} from 'node:crypto';
 import {
   defaultKeyDetails,
   type KeyDetails,
@@ -36,6 +44,7 @@ export function signerFromPrivateKey(privateKey: KeyObject, keyDetails?: KeyDeta
   return {
     publicKey,
     keyDetails: details,
+    ...(hash === null ? {} : { signStream: (message: AsyncIterable<Uint8Array>) => signStream(message, hash, key) }),
     sign: fast
       ? async (message) => new Uint8Array(sign(hash, message, key))
       : (message) =>
@@ -46,6 +55,37 @@ export function signerFromPrivateKey(privateKey: KeyObject, keyDetails?: KeyDeta
             });
           }),
   };
+}
+
+/** Node has ML-DSA (FIPS 204) where its OpenSSL has, which is from Node 24.6 on. */
+function mlDsa(keyDetails: 'ML_DSA_44' | 'ML_DSA_65' | 'ML_DSA_87'): KeyObject {
+  const name = keyDetails.toLowerCase().replaceAll('_', '-');
+  // Node's types know it from another version on than Node itself.
+  const generate = generateKeyPairSync as unknown as (type: string) => { readonly privateKey: KeyObject };
+  try {
+    return generate(name).privateKey;
+  } catch (cause) {
+    throw new SignetError(
+      'ERR_KEY_UNSUPPORTED',
+      `this Node (${process.version}) makes no ${name} keys; use Node 24.6 or later`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+async function signStream(
+  message: AsyncIterable<Uint8Array>,
+  hash: string,
+  key: Parameters<ReturnType<typeof createSign>['sign']>[0],
+): Promise<{ signature: Uint8Array; digest: Uint8Array }> {
+  const [signing, hashing] = [createSign(hash), createHash(hash)];
+  for await (const chunk of message) {
+    signing.update(chunk);
+    hashing.update(chunk);
+  }
+  return { signature: new Uint8Array(signing.sign(key)), digest: new Uint8Array(hashing.digest()) };
 }
 
 /** A fresh private key for the algorithm `keyDetails`. @throws ERR_KEY_UNSUPPORTED when this Node cannot make one */
@@ -60,6 +100,10 @@ export function generatePrivateKey(keyDetails: KeyDetails): KeyObject {
       return ec('P-521');
     case 'PKIX_ED25519':
       return generateKeyPairSync('ed25519').privateKey;
+    case 'ML_DSA_44':
+    case 'ML_DSA_65':
+    case 'ML_DSA_87':
+      return mlDsa(keyDetails);
     default: {
       const rsa = /^PKIX_RSA_(?:PKCS1V15|PSS)_(\d+)_SHA256$/.exec(keyDetails);
       if (rsa !== null) return generateKeyPairSync('rsa', { modulusLength: Number(rsa[1]) }).privateKey;

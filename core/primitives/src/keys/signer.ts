@@ -13,4 +13,13 @@ export interface Signer {
    * @returns DER for ECDSA, raw bytes for the others
    */
   sign(message: Uint8Array): Promise<Uint8Array>;
+  /**
+   * Signs what is too large to be held whole, in constant memory. Absent where the algorithm, or who holds the key, needs the
+   * whole message.
+   *
+   * @returns the signature, and the message's digest by the hash of {@link Signer.keyDetails}
+   */
+  signStream?(
+    message: AsyncIterable<Uint8Array>,
+  ): Promise<{ readonly signature: Uint8Array; readonly digest: Uint8Array }>;
 }
