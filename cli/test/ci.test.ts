@@ -185,7 +185,7 @@ rules: [ { id: signed, match: plain, require: [ { signature: { by: alice } } ] }
     await rm(join(app, 'trust-policy.yaml'));
     const { code, stderr } = await ci();
     assert.equal(code, 2);
-    assert.match(stderr, /there is no trust-policy\.yaml.*\n.*Write one/);
+    assert.match(stderr, /there is no trust-policy\.yaml.*\nsignet policy init writes one/);
     assert.match(stderr, /match: \['@acme\/\*'\]/);
   });
 

@@ -15,7 +15,9 @@ interface Finished {
   readonly stderr: string;
 }
 
-describe('signet init, up and dev', () => {
+describe('signet init, up and dev', function () {
+  // Each test starts several processes, one after another.
+  this.timeout(240_000);
   let directory: string;
 
   beforeEach(async () => {
@@ -98,7 +100,7 @@ describe('signet init, up and dev', () => {
     assert.ok(lines.some(({ kind, path, status }) => kind === 'request' && path === '/-/ping' && status === 200));
     assert.equal(lines.at(-1).kind, 'stopped');
     await up(['--data', 'i', '--dev-identity'], async (urls) => assert.deepEqual(urls, first));
-  }).timeout(60_000);
+  });
 
   it('makes an instance with init and says what it is', async () => {
     const words = [
@@ -176,7 +178,7 @@ describe('signet init, up and dev', () => {
       const { code, stderr } = await signet(...words);
       assert.equal(code, 2, `${words.join(' ')}: ${stderr}`);
     }
-  }).timeout(60_000);
+  });
 
   it('makes up no identity where there is no development instance', async () => {
     await signet(
@@ -200,5 +202,5 @@ describe('signet init, up and dev', () => {
       assert.equal(stdout, '');
       assert.match(stderr, /ERR_DEVELOPMENT_ONLY/, words.join(' '));
     }
-  }).timeout(60_000);
+  });
 });
