@@ -1,5 +1,6 @@
 // A process of its own that serves a log: for tests of locks, limits of the operating system and sudden death.
-// Arguments: directory, command. Commands: `hold` opens and waits; `fill` appends until the disk refuses.
+// Arguments: directory, command. Commands: `hold` opens and waits; `fill` appends until the disk refuses; `read-only` opens as
+// somebody to whom permissions apply, and not as the superuser.
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,6 +14,11 @@ let fatal = 0;
 const say = (line: object): void => {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 };
+
+if (command === 'read-only' && process.getuid?.() === 0) {
+  process.setgid?.(65_534);
+  process.setuid?.(65_534);
+}
 
 try {
   const log = await openTransparencyLog({
@@ -36,6 +42,7 @@ try {
     say({ fatal, again, grew: log.size > before, size, readable: readable?.length, healthy: log.healthy });
   }
 } catch (error) {
-  say({ error: error instanceof SignetError ? error.code : String(error) });
+  const { message } = error as Error;
+  say({ error: error instanceof SignetError ? error.code : message, ...(command === 'read-only' ? { message } : {}) });
   process.exitCode = 1;
 }

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import { cp, mkdir, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -333,6 +333,21 @@ describe('a log after a crash', () => {
       await assert.rejects(open(), code('ERR_LOG_LOCKED'));
       child.kill('SIGKILL');
       await once(child, 'exit');
+      await (await open()).close();
+    });
+
+    it('says that it cannot write where it may only read', async function () {
+      if (process.platform === 'win32') this.skip();
+      await (await open()).close();
+      // Nothing is forbidden to the superuser, who therefore becomes somebody else.
+      for (const path of [home, directory]) await chmod(path, 0o555);
+      for (const name of await readdir(directory)) await chmod(join(directory, name), 0o444);
+      await chmod(join(home, 'key.pem'), 0o444);
+      const { error, message } = await next(start('read-only').lines);
+      assert.equal(error, 'ERR_LOG_STORAGE');
+      assert.match(String(message), /cannot (open|write|create|lock) .*\/log\/.*: .*(permission|read-?only|unable)/i);
+      for (const path of [home, directory]) await chmod(path, 0o755);
+      for (const name of await readdir(directory)) await chmod(join(directory, name), 0o644);
       await (await open()).close();
     });
 

@@ -175,6 +175,16 @@ describe('transparency log', () => {
     await log.close();
   });
 
+  it('refuses entries beyond its size, and goes on answering for those that it has', async () => {
+    const log = await open({ batch: { maximumSize: 3 } });
+    for (let i = 0; i < 3; i++) await log.append(utf8(`entry ${i}`));
+    await assert.rejects(log.append(utf8('one too many')), code('ERR_LOG_FULL'));
+    assert.equal((await log.append(utf8('entry 1'))).index, 1n);
+    assert.equal(log.healthy, true);
+    assert.equal(log.size, 3n);
+    await log.close();
+  });
+
   it('finishes what it took before it closes, and takes nothing after', async () => {
     const log = await open();
     const taken = log.append(utf8('one'));

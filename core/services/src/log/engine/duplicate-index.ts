@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { equalBytes, SignetError } from '@signet/primitives/formats';
+import { equalBytes } from '@signet/primitives/formats';
 
 const empty = 0;
 const initialCapacity = 1024;
+
+/** Indices are stored plus one in 32 bits; a log is sharded long before. */
+export const maximumIndexed = 2 ** 32 - 1;
 
 /**
  * Which entry has a key (32 bytes of a hash): an open-addressing table of 32-bit fingerprints and indices, 11 to 23
@@ -36,8 +39,6 @@ export class DuplicateIndex {
 
   /** Adds an entry that {@link find} does not know. */
   add(key: Uint8Array, index: number): void {
-    // Indices are stored plus one in 32 bits; a log is sharded long before.
-    if (index >= 2 ** 32 - 1) throw new SignetError('ERR_LOG_FULL', 'the log holds 2^32 - 1 entries; open a new shard');
     if ((this.#count + 1) * 10 > this.#indices.length * 7) this.#grow();
     this.#insert(this.#fingerprint(key), index + 1);
     this.#count += 1;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { levelSize, SignetError, tileWidth } from '@signet/primitives/formats';
 import { storageError } from './append-file.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
-import { DuplicateIndex } from './duplicate-index.ts';
+import { DuplicateIndex, maximumIndexed } from './duplicate-index.ts';
 import type { EntryFormat, NewRecord } from './entry-format.ts';
 import { ForkGuard } from './fork-guard.ts';
 import { checkIdentity, type LogIdentity } from './log-identity.ts';
@@ -41,6 +41,8 @@ export interface BatchLimits {
   readonly maximumBytes?: number;
   /** Entries that may wait before ERR_LOG_OVERLOADED; default 16,384. */
   readonly maximumWaiting?: number;
+  /** Entries that the log may have before ERR_LOG_FULL; default and at most as many as the index of duplicates can number. */
+  readonly maximumSize?: number;
 }
 
 export interface EngineOptions {
@@ -105,7 +107,13 @@ export class LogEngine {
 
   private constructor(options: EngineOptions) {
     this.#options = options;
-    this.#limits = { maximumEntries: 2048, maximumBytes: 8 << 20, maximumWaiting: 16_384, ...options.batch };
+    this.#limits = {
+      maximumEntries: 2048,
+      maximumBytes: 8 << 20,
+      maximumWaiting: 16_384,
+      ...options.batch,
+      maximumSize: Math.min(maximumIndexed, options.batch?.maximumSize ?? maximumIndexed),
+    };
     const { directory, format, identity } = options;
     try {
       mkdirSync(directory, { recursive: true });
@@ -190,6 +198,12 @@ export class LogEngine {
           'ERR_LOG_OVERLOADED',
           `${this.#queue.length} entries are waiting to be logged; try again later`,
         ),
+      );
+    }
+    // A batch in flight is counted twice, which matters to nobody at a log's end.
+    if (this.#store.state.treeSize + this.#waitingByKey.size >= this.#limits.maximumSize) {
+      return Promise.reject(
+        new SignetError('ERR_LOG_FULL', `the log holds ${this.#store.state.treeSize} entries; open a new shard`),
       );
     }
     const { promise, resolve, reject } = Promise.withResolvers<Appended>();

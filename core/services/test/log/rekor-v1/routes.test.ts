@@ -482,6 +482,16 @@ describe("Rekor's v1 API", () => {
     assert.match(answer.json().message, /the entry has \d+ bytes; this log takes at most 65535/);
   });
 
+  it('refuses more requests than may wait, with 503 and how many do', async () => {
+    await open(1, { maximumWaiting: 3 });
+    const answers = await Promise.all([1, 2, 3, 4, 5].map((i) => create(hashedRekord(`entry ${i}`, key))));
+    const refused = answers.filter(({ statusCode }) => statusCode === 503);
+    assert.equal(refused.length, 2);
+    assert.equal(refused[0]?.headers['retry-after'], '1');
+    assert.match(refused[0]?.json().message, /^3 requests are waiting/);
+    assert.equal(only().tree.size, 3n);
+  });
+
   it('limits how fast it is used', async () => {
     await open(1, { limits: { address: { perSecond: 0.01, burst: 2 }, search: { perSecond: 0.01, burst: 1 } } });
     for (const expected of [201, 201, 429]) {
