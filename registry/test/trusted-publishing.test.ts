@@ -14,6 +14,7 @@ describe('trusted publishing', () => {
     const publishers = [
       { package: '@example/trusted', issuer: urls.ciIssuer, claims: { repository_id: '1001', environment: 'npm' } },
       { package: '@example/trusted', issuer: urls.ciIssuer, claims: { repository_id: '2002' } },
+      { packages: ['@example/cog', '@example/wheel'], issuer: urls.ciIssuer, claims: { repository_id: '3003' } },
     ];
     await writeFile(
       instance.layout.instanceFile,
@@ -66,6 +67,24 @@ describe('trusted publishing', () => {
     const gone = await registry.fetch(`/@example%2ftrusted/-rev/${revision}`, { method: 'DELETE', headers });
     assert.equal(gone.status, 403, gone.text);
     assert.equal((await registry.fetch('/@example%2ftrusted')).status, 200);
+  });
+
+  it('lets a group publish each of its packages, and nobody else’s', async () => {
+    const [group, other] = [await identity({ repository_id: '3003' }), await identity({ repository_id: '2002' })];
+    for (const name of ['@example/cog', '@example/wheel']) {
+      const answer = await exchange(group, name.replace('/', '%2f'));
+      assert.equal(answer.status, 201, answer.text);
+      const { token } = answer.json<{ token: string }>();
+      assert.equal((await publish(name, token)).status, 201);
+      const others = name === '@example/cog' ? '@example/wheel' : '@example/cog';
+      assert.equal(
+        (await publish(others, token, '3.0.0')).status,
+        403,
+        'a token is for the package that it was asked for',
+      );
+      assert.equal((await exchange(other, name.replace('/', '%2f'))).status, 403);
+    }
+    assert.equal((await exchange(group)).status, 403);
   });
 
   it('does not spare the evidence', async () => {

@@ -1,12 +1,14 @@
 import { dirname, resolve } from 'node:path';
 import { SignetError } from '@signet/primitives/formats';
 import type { ChangeRules } from './change-gate.ts';
+import { configurationSchema } from './configuration-schema.ts';
 import type { Enforcement } from './evidence.ts';
 import { type OwnedNames, ownedNames } from './names.ts';
 import type { SignatureConfiguration } from './registry-signer.ts';
 import type { WitnessConfiguration } from './registry-statements.ts';
+import { findProblem } from './schema-check.ts';
 import type { TrustedPublisher } from './trusted-publishing.ts';
-import { parseUplinks, type UplinkConfiguration } from './uplink-configuration.ts';
+import { parseUplinks, type UplinkConfiguration, type UplinkSection } from './uplink-configuration.ts';
 
 /** `middlewares.signet` of Verdaccio's configuration, checked; paths are absolute. */
 export interface PluginConfiguration {
@@ -54,26 +56,6 @@ export interface PluginConfiguration {
   };
 }
 
-const known = [
-  'names',
-  'trustedRoot',
-  'policy',
-  'auditLog',
-  'publish',
-  'tarballs',
-  'uplinks',
-  'signatures',
-  'witnesses',
-  'attestPublish',
-  'panel',
-  'changes',
-  'trustedPublishing',
-  'publicUrl',
-  'advertise',
-  'limits',
-];
-const enforcements = ['enforce', 'warn', 'off'] as const;
-
 /**
  * Checks the plugin's section. Verdaccio 6 merges the whole application's configuration into what a plugin's constructor
  * gets, so the section is read from the application's configuration itself.
@@ -83,163 +65,138 @@ const enforcements = ['enforce', 'warn', 'off'] as const;
  * @throws ERR_PLUGIN_CONFIG
  */
 export function parseConfiguration(value: unknown, configPath: string): PluginConfiguration {
-  const section = onlyKeys(mapping(value, 'signet'), 'signet', known);
-  const path = (value: unknown, where: string) => resolve(dirname(configPath), text(value, where));
-  const publicUrl = section.publicUrl === undefined ? undefined : baseUrl(section.publicUrl, 'signet.publicUrl');
-  const advertise = choice(section.advertise, 'signet.advertise', [true, false], false);
+  const problem = findProblem(configurationSchema, value, 'signet');
+  if (problem !== undefined) throw bad(problem);
+  const section = value as Section;
+  const path = (text: string) => resolve(dirname(configPath), text);
+  const publicUrl = section.publicUrl === undefined ? undefined : baseUrl(section.publicUrl);
+  const { advertise = false, attestPublish = false, auditLog, signatures, limits = {} } = section;
   if (advertise && publicUrl === undefined) throw bad('signet.advertise needs signet.publicUrl, which it points to');
-  const attestPublish = choice(section.attestPublish, 'signet.attestPublish', [true, false], false);
   const witnesses = section.witnesses === undefined ? undefined : parseWitnesses(section.witnesses, path);
-  if (witnesses !== undefined && (section.signatures === undefined || publicUrl === undefined)) {
+  if (witnesses !== undefined && (signatures === undefined || publicUrl === undefined)) {
     throw bad('signet.witnesses needs signet.signatures and signet.publicUrl: they witness what that key signs');
   }
   if (attestPublish && witnesses === undefined) throw bad('signet.attestPublish needs signet.witnesses');
-  const owned = ownedNames(texts(section.names, 'signet.names'));
-  const trustedPublishing = parsePublishers(section.trustedPublishing ?? [], owned);
+  const owned = ownedNames(section.names);
+  const trustedPublishing = (section.trustedPublishing ?? []).map((one, index) => parsePublisher(one, index, owned));
   if (trustedPublishing.length > 0 && publicUrl === undefined) {
     throw bad('signet.trustedPublishing needs signet.publicUrl: identity tokens are made out for its host');
   }
-  const limits = onlyKeys(
-    section.limits === undefined ? {} : mapping(section.limits, 'signet.limits'),
-    'signet.limits',
-    ['bundleBytes', 'unpackedBytes', 'pendingSeconds', 'verdictSeconds', 'anonymousBytes'],
-  );
-  const limit = (key: string, unit: string, fallback: number) =>
-    positive(limits[key], `signet.limits.${key}`, unit, fallback);
-  const file = (key: string) => path(section[key], `signet.${key}`);
   return {
     names: owned,
-    trustedRoot: file('trustedRoot'),
-    policy: file('policy'),
-    ...(section.auditLog === undefined ? {} : { auditLog: file('auditLog') }),
-    ...(section.signatures === undefined ? {} : { signatures: parseSignatures(section.signatures, path) }),
+    trustedRoot: path(section.trustedRoot),
+    policy: path(section.policy),
+    ...(auditLog === undefined ? {} : { auditLog: path(auditLog) }),
+    ...(signatures === undefined ? {} : { signatures: parseSignatures(signatures, path) }),
     ...(publicUrl === undefined ? {} : { publicUrl }),
     advertise,
     attestPublish,
     changes: parseChanges(section.changes ?? {}),
     trustedPublishing,
-    panel: choice(section.panel, 'signet.panel', [true, false], true),
+    panel: section.panel ?? true,
     ...(witnesses === undefined ? {} : { witnesses }),
-    publish: choice(section.publish, 'signet.publish', enforcements, 'enforce'),
-    tarballs: choice(section.tarballs, 'signet.tarballs', enforcements, 'enforce'),
-    uplinks: parseUplinks(section.uplinks, path),
+    publish: section.publish ?? 'enforce',
+    tarballs: section.tarballs ?? 'enforce',
+    uplinks: parseUplinks(section.uplinks ?? 'verify', path),
     limits: {
-      bundleBytes: limit('bundleBytes', 'bytes', 1024 * 1024),
-      unpackedBytes: limit('unpackedBytes', 'bytes', 1024 ** 3),
-      pendingSeconds: limit('pendingSeconds', 'seconds', 3600),
-      verdictSeconds: limit('verdictSeconds', 'seconds', 300),
-      anonymousBytes: limit('anonymousBytes', 'bytes', 1024 * 1024),
+      bundleBytes: 1024 * 1024,
+      unpackedBytes: 1024 ** 3,
+      pendingSeconds: 3600,
+      verdictSeconds: 300,
+      anonymousBytes: 1024 * 1024,
+      ...limits,
     },
   };
 }
 
-function parseSignatures(value: unknown, path: (value: unknown, where: string) => string): SignatureConfiguration {
-  const section = onlyKeys(mapping(value, 'signet.signatures'), 'signet.signatures', ['key', 'keys']);
-  const keys = path(section.keys, 'signet.signatures.keys');
-  if (typeof section.key === 'string') return { key: { file: path(section.key, 'signet.signatures.key') }, keys };
-  const key = onlyKeys(mapping(section.key, 'signet.signatures.key'), 'signet.signatures.key', ['provided']);
-  return { key: { provided: text(key.provided, 'signet.signatures.key.provided') }, keys };
+/** The section as the schema lets it be. */
+interface Section {
+  readonly names: readonly string[];
+  readonly trustedRoot: string;
+  readonly policy: string;
+  readonly publish?: Enforcement;
+  readonly tarballs?: Enforcement;
+  readonly uplinks?: UplinkSection;
+  readonly signatures?: { readonly key: string | { readonly provided: string }; readonly keys: string };
+  readonly publicUrl?: string;
+  readonly advertise?: boolean;
+  readonly attestPublish?: boolean;
+  readonly witnesses?: { readonly signingConfig?: string; readonly log?: string; readonly tsa?: string };
+  readonly changes?: ChangesSection;
+  readonly trustedPublishing?: readonly PublisherSection[];
+  readonly panel?: boolean;
+  readonly auditLog?: string;
+  readonly limits?: Partial<PluginConfiguration['limits']>;
 }
 
-function parseWitnesses(value: unknown, path: (value: unknown, where: string) => string): WitnessConfiguration {
-  const section = onlyKeys(mapping(value, 'signet.witnesses'), 'signet.witnesses', ['log', 'tsa', 'signingConfig']);
-  if (section.signingConfig !== undefined) {
-    if (section.log !== undefined || section.tsa !== undefined)
-      throw bad('signet.witnesses has either signingConfig, or log and tsa');
-    return { signingConfig: path(section.signingConfig, 'signet.witnesses.signingConfig') };
+interface ChangesSection {
+  readonly by?: ChangeRules['by'];
+  readonly operators?: readonly string[];
+  readonly owners?: Readonly<Record<string, readonly string[]>>;
+}
+
+interface PublisherSection {
+  readonly package?: string;
+  readonly packages?: readonly string[];
+  readonly issuer: string;
+  readonly claims: Readonly<Record<string, string>>;
+}
+
+function parseSignatures(
+  { key, keys }: NonNullable<Section['signatures']>,
+  path: (text: string) => string,
+): SignatureConfiguration {
+  return { key: typeof key === 'string' ? { file: path(key) } : key, keys: path(keys) };
+}
+
+function parseWitnesses(
+  { signingConfig, log, tsa }: NonNullable<Section['witnesses']>,
+  path: (text: string) => string,
+): WitnessConfiguration {
+  if (signingConfig !== undefined && log === undefined && tsa === undefined) {
+    return { signingConfig: path(signingConfig) };
   }
-  const url = (key: 'log' | 'tsa') => baseUrl(section[key], `signet.witnesses.${key}`).replace(/\/$/, '');
-  return { log: url('log'), tsa: url('tsa') };
+  if (signingConfig !== undefined || log === undefined || tsa === undefined) {
+    throw bad('signet.witnesses has either signingConfig, or log and tsa');
+  }
+  return { log: baseUrl(log).replace(/\/$/, ''), tsa: baseUrl(tsa).replace(/\/$/, '') };
 }
 
-function parsePublishers(value: unknown, owned: OwnedNames): readonly TrustedPublisher[] {
-  if (!Array.isArray(value)) throw bad('signet.trustedPublishing must be a list');
-  return value.map((item: unknown, index) => {
-    const where = `signet.trustedPublishing[${index}]`;
-    const section = onlyKeys(mapping(item, where), where, ['package', 'issuer', 'claims']);
-    const name = text(section.package, `${where}.package`);
-    if (!owned.has(name) || name.endsWith('*'))
-      throw bad(`${where}.package must be one of the packages in signet.names`);
-    const issuer = text(section.issuer, `${where}.issuer`);
-    const url = URL.parse(issuer);
-    // An issuer that answers unprotected could be anybody on the way, except on this machine.
-    const loopback = url !== null && /^(?:localhost|127\.0\.0\.1|\[::1\])$/.test(url.hostname);
-    if (url?.protocol !== 'https:' && !(url?.protocol === 'http:' && loopback))
-      throw bad(`${where}.issuer must be an https URL`);
-    const claims = Object.entries(mapping(section.claims, `${where}.claims`));
-    // Without a claim everybody whom the issuer knows could publish: for GitHub's, the world.
-    if (claims.length === 0) throw bad(`${where}.claims must name at least one claim, such as repository_id`);
-    const exact = claims.map(([claim, wanted]) => [claim, text(wanted, `${where}.claims.${claim}`)] as const);
-    return { package: name, issuer, claims: Object.fromEntries(exact) };
-  });
+function parsePublisher(
+  { package: single, packages, issuer, claims }: PublisherSection,
+  index: number,
+  owned: OwnedNames,
+): TrustedPublisher {
+  const where = `signet.trustedPublishing[${index}]`;
+  if ((single === undefined) === (packages === undefined)) throw bad(`${where} has either package or packages`);
+  const patterns = packages ?? [single ?? ''];
+  if (patterns.length === 0) throw bad(`${where}.packages must name a package at least`);
+  for (const pattern of patterns) {
+    if (!owned.has(pattern.replace(/\*$/, 'any'))) {
+      throw bad(`${where}: ${JSON.stringify(pattern)} is none of the packages in signet.names`);
+    }
+  }
+  const url = URL.parse(issuer);
+  // An issuer that answers unprotected could be anybody on the way, except on this machine.
+  const loopback = url !== null && /^(?:localhost|127\.0\.0\.1|\[::1\])$/.test(url.hostname);
+  if (url?.protocol !== 'https:' && !loopback) throw bad(`${where}.issuer must be an https URL`);
+  // The schema wants a claim: without one everybody whom the issuer knows could publish, for GitHub's the world.
+  return { packages: ownedNames(patterns), issuer, claims };
 }
 
-function parseChanges(value: unknown): ChangeRules {
-  const section = onlyKeys(mapping(value, 'signet.changes'), 'signet.changes', ['by', 'operators', 'owners']);
-  const owners = Object.entries(mapping(section.owners ?? {}, 'signet.changes.owners'));
+function parseChanges({ by = 'owners', operators = [], owners = {} }: ChangesSection): ChangeRules {
   return {
-    by: choice(section.by, 'signet.changes.by', ['owners', 'publishers'], 'owners'),
-    operators: texts(section.operators ?? [], 'signet.changes.operators'),
-    owners: owners.map(([pattern, users]) => ({
-      names: ownedNames([pattern]),
-      users: texts(users, `signet.changes.owners.${pattern}`),
-    })),
+    by,
+    operators,
+    owners: Object.entries(owners).map(([pattern, users]) => ({ names: ownedNames([pattern]), users })),
   };
 }
 
-function onlyKeys(section: Readonly<Record<string, unknown>>, where: string, allowed: readonly string[]) {
-  for (const key of Object.keys(section)) {
-    if (!allowed.includes(key)) throw bad(`unknown key ${where}.${key}; known are ${allowed.join(', ')}`);
-  }
-  return section;
-}
-
-function choice<const T extends string | boolean>(
-  value: unknown,
-  where: string,
-  choices: readonly T[],
-  fallback: NoInfer<T>,
-): T {
-  const found = choices.find((candidate) => candidate === (value ?? fallback));
-  if (found === undefined) throw bad(`${where} must be one of ${choices.join(', ')}`);
-  return found;
-}
-
-/** An http or https URL whose path ends in a slash. */
-function baseUrl(value: unknown, where: string): string {
-  const url = URL.parse(text(value, where));
-  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
-    throw bad(`${where} must be an http or https URL`);
-  }
+/** With a slash at its end. */
+function baseUrl(text: string): string {
+  const url = new URL(text);
   if (!url.pathname.endsWith('/')) url.pathname += '/';
   return url.href;
-}
-
-function mapping(value: unknown, where: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw bad(`${where} must be a mapping of keys to values`);
-  }
-  return value as Record<string, unknown>;
-}
-
-function text(value: unknown, where: string): string {
-  if (typeof value !== 'string' || value === '') throw bad(`${where} must be a text`);
-  return value;
-}
-
-function texts(value: unknown, where: string): readonly string[] {
-  if (!Array.isArray(value) || !value.every((item) => typeof item === 'string' && item !== '')) {
-    throw bad(`${where} must be a list of texts`);
-  }
-  return value;
-}
-
-function positive(value: unknown, where: string, unit: string, fallback: number): number {
-  if (value === undefined) return fallback;
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1) {
-    throw bad(`${where} must be a whole number of ${unit}`);
-  }
-  return value;
 }
 
 function bad(problem: string): SignetError {

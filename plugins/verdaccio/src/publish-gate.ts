@@ -129,11 +129,17 @@ export class PublishGate {
   async #admit(document: PublishDocument, user: string | undefined): Promise<Admitted> {
     const { configuration, storage, evidence, claims, pending, records, logger } = this.#parts;
     const { name, version, integrity, bundle, bundleText } = document;
-    const stored = await storage.readPackage(name);
+    const checking = checkManifest(document, configuration.limits.unpackedBytes);
+    // What is there already is spoken of first.
+    checking.catch(() => undefined);
+    const [stored, { removed, owner }, waiting] = await Promise.all([
+      storage.readPackage(name),
+      records.read(name),
+      pending.of(toPurl(name, version), integrity),
+    ]);
     if (stored?.versions.has(version)) {
       throw new Refusal(409, 'ERR_VERSION_EXISTS', `${name}@${version} is published already and cannot be replaced`);
     }
-    const { removed, owner } = await records.read(name);
     if (Object.hasOwn(removed, version) && removed[version] !== integrity) {
       throw new Refusal(
         409,
@@ -141,9 +147,8 @@ export class PublishGate {
         `${name}@${version} was unpublished and can come back only with the bytes that it had; publish another version`,
       );
     }
-    const manifest = await checkManifest(document, configuration.limits.unpackedBytes);
+    const manifest = await checking;
     // What came along and what came before count alike. The text that came along is kept as it is.
-    const waiting = await pending.of(toPurl(name, version), integrity);
     const texts = new Set(waiting.map((value) => JSON.stringify(value)));
     if (bundleText !== undefined) texts.add(bundleText);
     const bundles = bundle === undefined ? waiting : [...waiting, bundle];
@@ -157,7 +162,7 @@ export class PublishGate {
     const base = document.tarballName.slice(0, -`-${version}.tgz`.length);
     const files = new Map([...texts].map((text) => [bundleFileName(base, version, utf8(text)), utf8(text)]));
     if (owner === undefined && user !== undefined) await records.claim(name, user);
-    await storage.ensurePackage(name);
+    if (stored === undefined) await storage.ensurePackage(name);
     // The version does not exist and nobody else is writing it: what bears its name is left from a crash.
     const leftovers = stored?.files.filter((file) => isBundleOf(file, base, version)) ?? [];
     for (const file of [document.tarballName, ...leftovers]) await storage.removeFile(name, file);

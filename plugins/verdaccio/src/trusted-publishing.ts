@@ -2,13 +2,14 @@ import { inert } from '@signet/primitives/formats';
 import type { AuditLog } from './audit-log.ts';
 import { decodeName, pathOf } from './endpoint.ts';
 import { IdentityTokens } from './identity-token.ts';
+import type { OwnedNames } from './names.ts';
 import { PublishTokens } from './publish-token.ts';
 import { asRefusal, Refusal } from './refusal.ts';
 import type { Auth, Next, Permission, RemoteUser, Request, Response } from './verdaccio-host.ts';
 
-/** Who may have a publish token for a package: a CI job whose identity token says all of this. */
+/** Who may have a publish token for one of these packages: a CI job whose identity token says all of this. */
 export interface TrustedPublisher {
-  readonly package: string;
+  readonly packages: OwnedNames;
   readonly issuer: string;
   /** Claims with the exact text that they must have. */
   readonly claims: Readonly<Record<string, string>>;
@@ -142,7 +143,7 @@ export class TrustedPublishing {
     if (token === '') throw new Refusal(401, 'ERR_TOKEN_REJECTED', 'The identity token is missing');
     const issuer = this.#identities.issuerOf(token);
     // Only issuers that the operator named for this package are asked for keys.
-    const candidates = this.#publishers.filter((one) => one.package === name && one.issuer === issuer);
+    const candidates = this.#publishers.filter(({ packages, issuer: own }) => own === issuer && packages.has(name));
     if (candidates.length === 0) {
       const problem = `No trusted publisher of ${name} is configured whose identity comes from ${inert(issuer, { limit: 200 })}`;
       throw new Refusal(403, 'ERR_TOKEN_ISSUER', problem);
