@@ -54,7 +54,7 @@ async function follow(page: string, before: readonly string[]): Promise<void> {
     const { env } = workshop.options();
     const PATH = [path.join(root, 'scripts/bin'), env.PATH].join(path.delimiter);
     const more = page === 'README.md' ? {} : { env: { PATH } };
-    const options = workshop.options({ cwd: root, timeout: 120_000, ...more });
+    const options = workshop.options({ cwd: root, timeout: 300_000, group: true, ...more });
     const { code, stdout, stderr } = await run('bash', ['-c', script], options);
     assert.equal(code, 0, `${page}:\n${stdout}\n${stderr}`);
   } finally {
@@ -67,7 +67,8 @@ describe('the commands of the documents', () => {
     it(`${page} does what it says`, async function () {
       // The pages speak to people at a POSIX shell.
       if (process.platform === 'win32') this.skip();
-      this.timeout(150_000);
+      // Longer than its script may take, so that a script that hangs is ended and its output shown.
+      this.timeout(330_000);
       await follow(page, before);
     });
   }
@@ -87,6 +88,18 @@ describe('the commands of the documents', () => {
       const { code, stderr } = await run('bash', ['-c', scriptOf(blocks, [])], workshop.options());
       assert.equal(code, 1);
       assert.match(stderr, /the block at line 4 failed with 1/);
+    } finally {
+      await workshop.close();
+    }
+  });
+
+  it('leave no server behind when they take too long', async function () {
+    if (process.platform === 'win32') this.skip();
+    const workshop = await Workshop.open();
+    try {
+      // It ends only when nobody holds its output open any more, and the sleeper does.
+      const { code } = await run('bash', ['-c', 'sleep 600 & wait'], workshop.options({ timeout: 1000, group: true }));
+      assert.equal(code, null);
     } finally {
       await workshop.close();
     }

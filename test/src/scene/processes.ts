@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly input?: string;
   /** Milliseconds after which the program is killed and the run fails. */
   readonly timeout?: number;
+  /** Whether what the program started is killed with it, as a shell's servers. */
+  readonly group?: boolean;
 }
 
 const repository = fileURLToPath(new URL('../../../', import.meta.url));
@@ -27,14 +29,21 @@ export function signetCommand(args: readonly string[]): readonly [string, readon
 /** Runs a program to its end; a code other than 0 is for the caller to judge. */
 export function run(program: string, args: readonly string[], options: RunOptions): Promise<Finished> {
   return new Promise((resolve, reject) => {
+    const group = options.group === true && process.platform !== 'win32';
     const child = spawn(program, args, {
+      detached: group,
       cwd: options.cwd,
       env: definedOnly(options.env),
       stdio: ['pipe', 'pipe', 'pipe'],
       shell: process.platform === 'win32' && program === 'npm',
     });
     const output = collect(child);
-    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeout ?? 120_000);
+    const kill = () => {
+      // A negative number names the group that the child leads (POSIX kill).
+      if (group && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      else child.kill('SIGKILL');
+    };
+    const timer = setTimeout(kill, options.timeout ?? 120_000);
     child.on('error', reject);
     child.on('close', (code) => {
       clearTimeout(timer);
