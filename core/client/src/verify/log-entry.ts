@@ -1,5 +1,6 @@
 import {
   type Checkpoint,
+  entryBodyBase64,
   equalBytes,
   hashLeaf,
   inert,
@@ -10,7 +11,6 @@ import {
   SignetError,
   type TlogInclusionProof,
   type TransparencyLogEntry,
-  toBase64,
   toHex,
   utf8,
   verifyInclusion,
@@ -88,17 +88,20 @@ function logValidAt(logs: readonly TrustedLog[], time: Date): TrustedLog {
  * (rekor openapi.yaml, SignedEntryTimestamp). All members are plain, so the text can be written down.
  */
 function verifyPromise(entry: TransparencyLogEntry, signature: Uint8Array, log: TrustedLog): void {
-  const text =
-    `{"body":"${toBase64(entry.canonicalizedBody)}","integratedTime":${entry.integratedTime},` +
-    `"logID":"${toHex(entry.logId)}","logIndex":${entry.logIndex}}`;
+  const body = entryBodyBase64(entry);
+  const rest = `","integratedTime":${entry.integratedTime},"logID":"${toHex(entry.logId)}","logIndex":${entry.logIndex}}`;
+  const length = promiseStart.length + body.length + rest.length;
+  const message = length <= promised.length ? promised.subarray(0, length) : Buffer.allocUnsafe(length);
   // All of it is ASCII, for which this is the cheaper encoder.
-  const message =
-    text.length > promised.length ? Buffer.from(text, 'latin1') : promised.subarray(0, promised.write(text, 'latin1'));
+  message.write(promiseStart, 'latin1');
+  message.write(body, promiseStart.length, 'latin1');
+  message.write(rest, promiseStart.length + body.length, 'latin1');
   if (!log.hasSigned(message, signature)) {
     throw new SignetError('ERR_LOG_PROMISE', `the signed entry timestamp of ${log.baseUrl} does not verify`);
   }
 }
 
+const promiseStart = '{"body":"';
 /** Promises of the usual size are written here, one at a time; nothing keeps it. */
 const promised = Buffer.alloc(16 * 1024);
 

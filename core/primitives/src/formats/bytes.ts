@@ -43,12 +43,30 @@ export function fromBase64(text: string, what = 'value'): Uint8Array {
 }
 
 /**
+ * Bytes of canonical base64 in lines of 64 characters, of which only the last may be shorter (RFC 7468 §3).
+ *
+ * @returns undefined for everything else
+ */
+export function fromBase64Lines(text: string): Uint8Array | undefined {
+  let breaks = 0;
+  for (let at = 64; at < text.length; at += 65) {
+    if (text.charCodeAt(at) !== 0x0a) return undefined;
+    breaks++;
+  }
+  // The decoder skips line breaks; one more than these makes too few bytes.
+  const bytes = Buffer.from(text, 'base64');
+  return isCanonicalBase64(text, bytes.length, text.length - breaks)
+    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    : undefined;
+}
+
+/**
  * Node's decoder skips characters that it does not know and stops at the first padding, so the number of bytes tells
  * whether it did. What it takes besides are the two letters of base64url and bits that the last letter has too many.
  */
-function isCanonicalBase64(text: string, decodedLength: number): boolean {
+function isCanonicalBase64(text: string, decodedLength: number, letters = text.length): boolean {
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
-  if (text.length % 4 !== 0 || decodedLength !== (text.length / 4) * 3 - padding) return false;
+  if (letters % 4 !== 0 || decodedLength !== (letters / 4) * 3 - padding) return false;
   if (text.includes('-') || text.includes('_')) return false;
   if (padding === 0) return true;
   const last = text.charAt(text.length - 1 - padding);

@@ -1,5 +1,5 @@
 import { type BundleHashAlgorithm, hashAlgorithmName, hashAlgorithmNames } from './bundle.ts';
-import { fromBase64, fromHex, fromUtf8, toBase64, toHex, utf8 } from './bytes.ts';
+import { fromBase64, fromBase64Lines, fromHex, fromUtf8, toBase64, toHex, utf8 } from './bytes.ts';
 import { SignetError } from './errors.ts';
 import { canonicalize } from './jcs.ts';
 import { type JsonObject, JsonReader, parseJson } from './json.ts';
@@ -292,18 +292,12 @@ function checkDigest(digest: EntryDigest, path: string): EntryDigest {
 const certificateStart = '-----BEGIN CERTIFICATE-----\n';
 const certificateEnd = '\n-----END CERTIFICATE-----';
 
-/** The base64 of one PEM block as Rekor writes it, without anything around it. */
-function plainCertificate(text: string): string | undefined {
+/** The bytes of one PEM block as Rekor writes it; undefined where it is to be read with more care. */
+function plainCertificate(text: string): Uint8Array | undefined {
   const end = text.endsWith('\n') ? text.length - 1 : text.length;
   if (!text.startsWith(certificateStart) || !text.endsWith(certificateEnd, end)) return undefined;
-  const base64 = text.slice(certificateStart.length, end - certificateEnd.length);
-  let joined = '';
-  for (let at = 0; at < base64.length; at += 65) {
-    if (at + 64 < base64.length && base64.charCodeAt(at + 64) !== 0x0a) return undefined;
-    joined += base64.slice(at, at + 64);
-  }
-  // Whatever else stands there, the strict reader of base64 refuses.
-  return joined.includes('-') ? undefined : joined;
+  const bytes = fromBase64Lines(text.slice(certificateStart.length, end - certificateEnd.length));
+  return bytes === undefined || bytes.length === 0 ? undefined : bytes;
 }
 
 function readPemVerifier(pem: Uint8Array, path: string): EntryVerifier {
@@ -312,7 +306,7 @@ function readPemVerifier(pem: Uint8Array, path: string): EntryVerifier {
 
 function readPem(text: string, path: string): EntryVerifier {
   const plain = plainCertificate(text);
-  if (plain !== undefined) return { kind: 'certificate', bytes: reader.bytesValue(plain, path) };
+  if (plain !== undefined) return { kind: 'certificate', bytes: plain };
   let blocks: ReturnType<typeof parsePem>;
   try {
     blocks = parsePem(text, path);

@@ -55,18 +55,56 @@ export function parseTlogEntry(value: unknown, path = 'tlogEntry'): Transparency
   const kindVersion = reader.field(object, 'kindVersion', path, kindFields);
   const promise = reader.optionalField(object, 'inclusionPromise', path, promiseFields);
   const proof = reader.optionalField(object, 'inclusionProof', path, proofFields);
-  return {
-    logIndex: reader.int64(object, 'logIndex', path),
-    logId: reader.bytes(reader.field(object, 'logId', path, logIdFields), 'keyId', `${path}.logId`),
-    kind: reader.string(kindVersion, 'kind', `${path}.kindVersion`),
-    version: reader.string(kindVersion, 'version', `${path}.kindVersion`),
-    integratedTime: reader.int64(object, 'integratedTime', path),
-    ...(promise === undefined
-      ? {}
-      : { signedEntryTimestamp: reader.bytes(promise, 'signedEntryTimestamp', `${path}.inclusionPromise`) }),
-    ...(proof === undefined ? {} : { inclusionProof: parseProof(proof, `${path}.inclusionProof`) }),
-    canonicalizedBody: reader.bytes(object, 'canonicalizedBody', path),
-  };
+  const body = reader.string(object, 'canonicalizedBody', path);
+  return new ParsedEntry(
+    {
+      logIndex: reader.int64(object, 'logIndex', path),
+      logId: reader.bytes(reader.field(object, 'logId', path, logIdFields), 'keyId', `${path}.logId`),
+      kind: reader.string(kindVersion, 'kind', `${path}.kindVersion`),
+      version: reader.string(kindVersion, 'version', `${path}.kindVersion`),
+      integratedTime: reader.int64(object, 'integratedTime', path),
+      ...(promise === undefined
+        ? {}
+        : { signedEntryTimestamp: reader.bytes(promise, 'signedEntryTimestamp', `${path}.inclusionPromise`) }),
+      ...(proof === undefined ? {} : { inclusionProof: parseProof(proof, `${path}.inclusionProof`) }),
+      canonicalizedBody: reader.bytesValue(body, `${path}.canonicalizedBody`),
+    },
+    body,
+  );
+}
+
+/** Keeps the base64 that the body was read from, because promises are over that. */
+class ParsedEntry implements TransparencyLogEntry {
+  readonly #body: string;
+  readonly logIndex: bigint;
+  readonly logId: Uint8Array;
+  readonly kind: string;
+  readonly version: string;
+  readonly integratedTime: bigint;
+  declare readonly signedEntryTimestamp?: Uint8Array;
+  declare readonly inclusionProof?: TlogInclusionProof;
+  readonly canonicalizedBody: Uint8Array;
+
+  constructor(entry: TransparencyLogEntry, body: string) {
+    this.#body = body;
+    this.logIndex = entry.logIndex;
+    this.logId = entry.logId;
+    this.kind = entry.kind;
+    this.version = entry.version;
+    this.integratedTime = entry.integratedTime;
+    if (entry.signedEntryTimestamp !== undefined) this.signedEntryTimestamp = entry.signedEntryTimestamp;
+    if (entry.inclusionProof !== undefined) this.inclusionProof = entry.inclusionProof;
+    this.canonicalizedBody = entry.canonicalizedBody;
+  }
+
+  static bodyOf(entry: object): string | undefined {
+    return #body in entry ? entry.#body : undefined;
+  }
+}
+
+/** The body of an entry in base64, as the promise signs it. */
+export function entryBodyBase64(entry: TransparencyLogEntry): string {
+  return ParsedEntry.bodyOf(entry) ?? toBase64(entry.canonicalizedBody);
 }
 
 function parseProof(object: Parameters<typeof reader.field>[0], path: string): TlogInclusionProof {
