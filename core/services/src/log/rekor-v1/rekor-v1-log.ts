@@ -1,5 +1,6 @@
 import { canonicalize, hashLeaf, SignetError, toBase64, toHex, toPem, utf8 } from '@signet/primitives/formats';
 import type { LogShard } from '../log-shards.ts';
+import type { LogMetrics } from '../rekor/log-metrics.ts';
 import type { SearchQuery } from '../search/entry-index.ts';
 import type { EntryTypes } from '../types/index.ts';
 import { type EntryId, formatEntryId } from './entry-id.ts';
@@ -57,13 +58,13 @@ export class RekorV1Log {
   /**
    * Logs what was verified. What is there already, in whichever tree, is answered as it is, with a fresh proof.
    *
+   * @param metrics told where the time goes
    * @throws what appending to a log throws
    */
-  async append({
-    body,
-    packages,
-    attestation,
-  }: ProposedBody): Promise<{ id: string; entry: RekorV1Entry; duplicate: boolean }> {
+  async append(
+    { body, packages, attestation }: ProposedBody,
+    metrics?: Pick<LogMetrics, 'watch' | 'countStage'>,
+  ): Promise<{ id: string; entry: RekorV1Entry; duplicate: boolean }> {
     const leafHash = hashLeaf(body);
     const known = await this.#findByHash(leafHash, this.trees.slice(0, -1));
     if (known !== undefined) return { ...known, duplicate: true };
@@ -73,8 +74,11 @@ export class RekorV1Log {
         // Before its entry, so that an entry that is answered has it. What came again is not kept again: it may have been deleted.
         if (attestation !== undefined && tree.log.indexOf(leafHash) === undefined)
           await tree.attestations.keep(attestation);
+        metrics?.watch(tree.log);
         const logged = await tree.log.append(body, packages ?? []);
+        const started = performance.now();
         const [id, entry] = await tree.entryToJson(logged, body, leafHash, this.#offsetOf(tree));
+        metrics?.countStage('answer', 1, performance.now() - started);
         return { id, entry, duplicate: logged.duplicate };
       } catch (error) {
         // Between choosing a tree and writing to it, another one may have taken its place.

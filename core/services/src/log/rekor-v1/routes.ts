@@ -128,11 +128,8 @@ class RekorV1Api {
         const named = readPackageUrls(request.headers['signet-package-url']);
         const { body, subjects, signers, attestation } = await this.#verifier.verify(requestBody(request));
         this.#limiter.takeEntry(signers);
-        const { id, entry, duplicate } = await this.#log.append({
-          body,
-          attestation,
-          packages: [...new Set([...named, ...subjects])],
-        });
+        const packages = [...new Set([...named, ...subjects])];
+        const { id, entry, duplicate } = await this.#log.append({ body, attestation, packages }, this.#metrics);
         this.#metrics.countEntry(duplicate ? 'duplicate' : 'new');
         const location = `${request.url.split('?')[0]}/${id}`;
         return reply

@@ -18,6 +18,7 @@ const stageLabels = {
 /** What a log counts for its operator. */
 export class LogMetrics {
   readonly #metrics = new Metrics();
+  readonly #watched = new WeakSet<TransparencyLog>();
   /** Entries that were answered; `result` is `new` or `duplicate`. */
   readonly countEntry: (result: 'new' | 'duplicate') => void;
   /** Requests that were refused, by error code or status. */
@@ -60,6 +61,16 @@ export class LogMetrics {
     metrics.gauge('process_cpu_seconds_total', 'Processor time of the process.', () => {
       const { user, system } = process.cpuUsage();
       return [[{}, (user + system) / 1e6]];
+    });
+  }
+
+  /** Counts the batches of a log from now on; those of one log once. */
+  watch(log: TransparencyLog): void {
+    if (this.#watched.has(log)) return;
+    this.#watched.add(log);
+    log.watchBatches(({ entries, sequence, sync }) => {
+      this.countStage('sequence', entries, sequence);
+      this.countStage('sync', entries, sync);
     });
   }
 

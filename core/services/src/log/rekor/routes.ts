@@ -65,7 +65,6 @@ class RekorV2Api {
   readonly #verifier: EntryVerifier;
   readonly #metrics: LogMetrics;
   readonly #answers = new AnswerText();
-  readonly #watched = new WeakSet<TransparencyLog>();
 
   constructor(shards: Shards, options: RekorV2Options) {
     const { workers, maximumWaiting } = options;
@@ -131,7 +130,7 @@ class RekorV2Api {
         const packages = readPackageUrls(request.headers['signet-package-url']);
         const { kind, version, canonicalizedBody, signers } = await this.#verifier.verify(requestBody(request));
         this.#limiter.takeEntry(signers);
-        this.#watch(log);
+        this.#metrics.watch(log);
         const logged = await log.append(canonicalizedBody, packages);
         this.#metrics.countEntry(logged.duplicate ? 'duplicate' : 'new');
         const started = performance.now();
@@ -234,15 +233,6 @@ class RekorV2Api {
     const shard = this.#shards.get(Number(number));
     if (shard === undefined) throw new SignetError('ERR_LOG_RANGE', `the log has no shard ${number}`);
     return shard;
-  }
-
-  #watch(log: TransparencyLog): void {
-    if (this.#watched.has(log)) return;
-    this.#watched.add(log);
-    log.watchBatches(({ entries, sequence, sync }) => {
-      this.#metrics.countStage('sequence', entries, sequence);
-      this.#metrics.countStage('sync', entries, sync);
-    });
   }
 }
 

@@ -275,7 +275,10 @@ describe("Rekor's v1 API", () => {
     }
     assert.equal((await get('/ping')).body, '.');
     assert.deepEqual((await get('/healthz')).json(), { status: 'SERVING' });
-    assert.match((await get('/metrics')).body, /signet_log_entries_total\{result="new"\} 5/);
+    const { body: metrics } = await get('/metrics');
+    assert.match(metrics, /signet_log_entries_total\{result="new"\} 5/);
+    for (const stage of ['verify', 'sequence', 'sync', 'answer'])
+      assert.match(metrics, new RegExp(`signet_log_stage_entries_total\\{stage="${stage}"\\} 5`));
   });
 
   it('counts indices through all trees, and writes into the last', async () => {
