@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { describeValue, fromBase64, fromUtf8, SignetError } from '@signet/primitives/formats';
+import { describeValue, fromBase64, fromUtf8, parseJson, SignetError } from '@signet/primitives/formats';
 import {
   baseName,
   integrityOfDigest,
@@ -199,7 +199,8 @@ function checkLength(attachment: JsonObject, found: number, what: string): void 
 function parseBundleText(text: string): JsonObject {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    // As consumers read it: what they refuse, a key twice for example, is not to be published.
+    value = parseJson(text, 'the .sigstore attachment', { maxLength: text.length, maxDepth: 256 });
   } catch (cause) {
     return reader.fail('the .sigstore attachment is not JSON', { cause });
   }

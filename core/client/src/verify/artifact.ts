@@ -16,13 +16,9 @@ export class Artifact {
     const given: readonly ArtifactDigest[] = Array.isArray(input) ? input : [input as ArtifactDigest];
     for (const { algorithm, digest: value } of given) {
       if (algorithm === 'sha1' || value.length !== digestLengths[algorithm]) {
-        throw new SignetError(
-          'ERR_ARTIFACT_DIGEST',
-          'the artifact digest is not one of SHA-256, SHA-384 or SHA-512',
-          {
-            found: `${algorithm} of ${value.length} bytes`,
-          },
-        );
+        throw new SignetError('ERR_ARTIFACT_DIGEST', 'the artifact digest is not one of SHA-256, SHA-384 or SHA-512', {
+          found: `${algorithm} of ${value.length} bytes`,
+        });
       }
       this.#digests.set(algorithm, value);
     }

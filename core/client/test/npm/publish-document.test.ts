@@ -144,6 +144,9 @@ describe('publish documents', () => {
     'a bundle that is not JSON': [
       (d) => Object.assign(d._attachments['@acme/widgets-1.2.3.sigstore'], { data: '{', length: 1 }),
     ],
+    'a bundle with a key twice': [
+      (d) => Object.assign(d._attachments['@acme/widgets-1.2.3.sigstore'], { data: '{"a":1,"a":2}', length: 13 }),
+    ],
     'a bundle that is a list': [
       (d) => Object.assign(d._attachments['@acme/widgets-1.2.3.sigstore'], { data: '[]', length: 2 }),
     ],
