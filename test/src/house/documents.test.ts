@@ -7,8 +7,8 @@ import { Workshop } from '../scene/workshop.ts';
 import { type Block, readBlocks, scriptOf } from './document.ts';
 import { root } from './repository.ts';
 
-/** The port that the documents name; a test puts a free one in its place. */
-const documentedPort = 4873;
+/** The ports that the documents name, of an instance and of a Verdaccio beside it; a test puts free ones in their place. */
+const [documentedPort, secondPort] = [4873, 4874];
 
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -31,6 +31,7 @@ const pages: readonly [page: string, before: readonly string[]][] = [
   ['docs/operator/deployment.md', []],
   ['docs/operator/identity-providers.md', []],
   ['docs/operator/log.md', []],
+  ['docs/operator/registry.md', []],
   ['docs/author/README.md', ['', 'Operator']],
   ['docs/consumer/README.md', ['', 'Operator', 'Author']],
 ];
@@ -48,12 +49,16 @@ async function follow(page: string, before: readonly string[]): Promise<void> {
   assert.ok(own.length > 0, `${page} tells nobody to do anything`);
   const earlier = (await blocksOf('README.md')).filter(({ section }) => before.includes(section));
   const port = await freePort();
-  const script = scriptOf([...earlier, ...own], [port]).replaceAll(String(documentedPort), String(port));
+  const script = scriptOf([...earlier, ...own], [port])
+    .replaceAll(String(documentedPort), String(port))
+    .replaceAll(String(secondPort), String(await freePort()));
   const workshop = await Workshop.open();
   try {
     const { env } = workshop.options();
-    const PATH = [path.join(root, 'scripts/bin'), env.PATH].join(path.delimiter);
-    const more = page === 'README.md' ? {} : { env: { PATH } };
+    const PATH = ['scripts/bin', 'node_modules/.bin'].map((folder) => path.join(root, folder));
+    // A Verdaccio that is started by its own command takes the plugin from its sources too.
+    const NODE_OPTIONS = '--conditions=@signet/source';
+    const more = page === 'README.md' ? {} : { env: { PATH: [...PATH, env.PATH].join(path.delimiter), NODE_OPTIONS } };
     const options = workshop.options({ cwd: root, timeout: 300_000, group: true, ...more });
     const { code, stdout, stderr } = await run('bash', ['-c', script], options);
     assert.equal(code, 0, `${page}:\n${stdout}\n${stderr}`);
