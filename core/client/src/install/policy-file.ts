@@ -22,7 +22,7 @@ export interface LoadedPolicy {
  * @param shownAs names the file in messages
  * @param cache spares reading the YAML of a file that it knows; everything else about it is judged anew
  * @param sources how the trust roots of the policy are fetched that are not files
- * @throws ERR_POLICY_MISSING, ERR_POLICY_INVALID, ERR_ENCODING, ERR_INPUT_TOO_LARGE
+ * @throws ERR_POLICY_MISSING, ERR_POLICY_INVALID, ERR_ENCODING, ERR_INPUT_TOO_LARGE; for one that extends others, what extendPolicy throws
  */
 export async function loadPolicy(
   path: string,
@@ -53,7 +53,10 @@ export async function loadPolicy(
   const policy = parsePolicy(text, { path: shownAs, root });
   // Only of a policy that is valid: others are read again, for the place of what is wrong.
   if (known === undefined) cache?.keepPolicy(digest, root);
-  return { policy, trustRoots: new TrustRoots(policy, dirname(path), sources) };
+  const trustRoots = new TrustRoots(policy, dirname(path), sources);
+  if (policy.extends === undefined) return { policy, trustRoots };
+  const { extendPolicy } = await import('./extended-policies.ts');
+  return { policy: await extendPolicy(policy, trustRoots, sources), trustRoots };
 }
 
 const example = `signet policy init writes one from what is proven now. By hand, beside package.json, it begins like this:

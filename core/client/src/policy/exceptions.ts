@@ -13,6 +13,8 @@ export interface Exception {
   readonly reason: string;
   readonly expires: Date;
   readonly approvedBy?: string;
+  /** The extended policy it comes from, whose rules alone it is about. */
+  readonly layer?: string;
 }
 
 /** What no exception covers: evidence that is false, foreign or distrusted, and bytes that nothing binds. */
@@ -47,8 +49,9 @@ export function applyExceptions(
   const judged = violations.map((violation) => {
     if (violation.severity === 'warning' || unexceptional.has(violation.code)) return violation;
     const covering = relevant.filter(
-      ({ codes, rules }) =>
+      ({ codes, rules, layer }) =>
         codes.includes(violation.code) &&
+        mayCover(policy, layer, violation.rule) &&
         (rules === undefined || (violation.rule !== undefined && rules.includes(violation.rule))),
     );
     const valid = covering.find(({ expires }) => expires > now);
@@ -75,4 +78,10 @@ export function applyExceptions(
     }),
   );
   return [...judged, ...reminders];
+}
+
+/** Within a policy exceptions are about its own rules; where it is extended, only about rules that permit it. */
+function mayCover(policy: Policy, layer: string | undefined, ruleId: string | undefined): boolean {
+  const rule = policy.rules.find(({ id }) => id === ruleId);
+  return rule?.layer === layer || (layer === undefined && rule?.allowExceptions === true);
 }

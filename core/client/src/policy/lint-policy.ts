@@ -40,8 +40,9 @@ export function lintPolicy(policy: Policy, now: Date): readonly string[] {
   ];
 }
 
-function unusedPublishers({ publishers, rules }: Policy): string[] {
-  const used = new Set(rules.flatMap(({ require }) => require.flatMap((one) => ('by' in one ? (one.by ?? []) : []))));
+function unusedPublishers({ publishers, rules, extends: layers = [] }: Policy): string[] {
+  const inRules = rules.flatMap(({ require }) => require.flatMap((one) => ('by' in one ? (one.by ?? []) : [])));
+  const used = new Set([...inRules, ...layers.flatMap(({ by }) => by ?? [])]);
   return [...publishers.keys()].filter((name) => !used.has(name)).map((name) => `publisher ${name} stands in no rule`);
 }
 

@@ -1,12 +1,26 @@
 import { parseExceptions } from './parse-exceptions.ts';
+import { parseExtends } from './parse-extends.ts';
 import { parsePatterns } from './parse-patterns.ts';
 import { parsePublishers } from './parse-publishers.ts';
 import { parseRules } from './parse-rules.ts';
 import type { Distrust, PinPolicy, Policy, TrustRootReference } from './policy.ts';
 import { PolicyReader } from './policy-reader.ts';
 
-const known = ['version', 'mode', 'noMatch', 'trustRoots', 'publishers', 'rules', 'distrust', 'exceptions', 'defaults'];
-const later = ['extends', 'registries', 'sequence', 'expires'];
+const known = [
+  'version',
+  'mode',
+  'noMatch',
+  'extends',
+  'trustRoots',
+  'publishers',
+  'rules',
+  'distrust',
+  'exceptions',
+  'defaults',
+  'sequence',
+  'expires',
+];
+const later = ['registries'];
 
 /**
  * Reads the YAML of a policy and judges nothing of what it says.
@@ -48,18 +62,29 @@ export function parsePolicy(
     publishers,
     ...defaults,
   });
+  const trustRoots = parseTrustRoots(reader, reader.optional(top, 'trustRoots'));
+  const layers = parseExtends(reader, reader.optional(top, 'extends'), trustRoots, publishers);
+  const [sequence, expires] = [reader.optional(top, 'sequence'), reader.optional(top, 'expires')];
   return {
     path,
     version,
     mode,
     noMatch,
-    trustRoots: parseTrustRoots(reader, reader.optional(top, 'trustRoots')),
+    ...(layers.length === 0 ? {} : { extends: layers }),
+    ...(sequence === undefined ? {} : { sequence: sequenceOf(reader, sequence) }),
+    ...(expires === undefined ? {} : { expires: reader.time(expires, ['expires']) }),
+    trustRoots,
     publishers,
     rules,
     distrust: parseDistrust(reader, reader.optional(top, 'distrust')),
     pins,
     exceptions: parseExceptions(reader, reader.optional(top, 'exceptions'), rules, options.now ?? new Date()),
   };
+}
+
+function sequenceOf(reader: PolicyReader, value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  throw reader.error(['sequence'], 'expected a whole number that grows with each version', { found: value });
 }
 
 /** What holds for every rule that does not say otherwise, and for packages that are proven otherwise than before. */

@@ -20,12 +20,14 @@ export function parseRules(reader: PolicyReader, value: unknown, context: RuleCo
   const ids = new Set<string>();
   return reader.list(value ?? [], ['rules']).map((entry, index) => {
     const place = ['rules', index];
-    const section = reader.section(
-      entry,
-      place,
-      ['id', 'match', 'mode', 'require', 'minimumReleaseAge'],
-      ['allowExceptions'],
-    );
+    const section = reader.section(entry, place, [
+      'id',
+      'match',
+      'mode',
+      'require',
+      'minimumReleaseAge',
+      'allowExceptions',
+    ]);
     const id = reader.string(reader.optional(section, 'id'), [...place, 'id']);
     if (ids.has(id)) throw reader.error([...place, 'id'], 'two rules have this id', { found: id });
     ids.add(id);
@@ -34,8 +36,12 @@ export function parseRules(reader: PolicyReader, value: unknown, context: RuleCo
     const age = reader.optional(section, 'minimumReleaseAge');
     const minimumReleaseAge =
       age === undefined ? context.minimumReleaseAge : reader.duration(age, [...place, 'minimumReleaseAge']);
+    const allowExceptions = reader.optional(section, 'allowExceptions');
     return {
       id,
+      ...(allowExceptions === undefined
+        ? {}
+        : { allowExceptions: reader.boolean(allowExceptions, [...place, 'allowExceptions']) }),
       ...(minimumReleaseAge === undefined ? {} : { minimumReleaseAge }),
       match: parsePatterns(reader, reader.optional(section, 'match'), [...place, 'match']),
       mode: reader.oneOf(reader.optional(section, 'mode') ?? mode, [...place, 'mode'], ['enforce', 'warn']),

@@ -20,6 +20,23 @@ export interface Policy {
   readonly distrust: readonly Distrust[];
   readonly exceptions: readonly Exception[];
   readonly pins: PinPolicy;
+  /** Policies of others whose rules hold as well. */
+  readonly extends?: readonly ExtendedPolicy[];
+  /** Grows with each new version of a policy that others extend, so that nobody is given an older one. */
+  readonly sequence?: number;
+  /** When others must have fetched it anew. */
+  readonly expires?: Date;
+}
+
+/** A policy that is published, signed, for others to extend (`/-/signet/v1/policy`). */
+export interface ExtendedPolicy {
+  readonly url: string;
+  /** Name of the trust root under which it is signed. */
+  readonly trustRoot: string;
+  /** Names of publishers, any one of whom is enough; by default the registry's own key must have signed. */
+  readonly by?: readonly string[];
+  /** Of its text, in hexadecimal. */
+  readonly sha256?: string;
 }
 
 /** What becomes of a package that is proven otherwise than before. */
@@ -52,6 +69,10 @@ export interface TrustRootReference {
 /** Every matching rule must hold. */
 export interface Rule {
   readonly id: string;
+  /** The extended policy it comes from, by its trust root; absent for a rule of one's own. */
+  readonly layer?: string;
+  /** Whether exceptions of who extends this policy cover it, too. */
+  readonly allowExceptions?: boolean;
   readonly match: readonly NamePattern[];
   readonly mode: Mode;
   /** Milliseconds since the release was signed, at least. */

@@ -99,7 +99,27 @@ rules: [ ${rule('x')}, ${rule('y', 'minimumReleaseAge: 12h,')} ]`);
       replace('threshold: 2', 'treshold: 2'),
       /p\.yaml:21: .*treshold.*did you mean threshold/,
     ],
-    'a key that only later versions understand': [replace('mode: enforce', 'extends: []'), /does not support it yet/],
+    'a key that only later versions understand': [
+      replace('mode: enforce', 'registries: {}'),
+      /does not support it yet/,
+    ],
+    'a policy of others under an unknown root': [
+      replace('mode: enforce', 'extends: [ { url: https://p.example, trustRoot: publicgood } ]'),
+      /unknown trust root; did you mean public-good\?/,
+    ],
+    'a policy of others by an unknown publisher': [
+      replace('mode: enforce', 'extends: [ { url: https://p.example, trustRoot: public-good, by: scaner } ]'),
+      /unknown publisher; did you mean scanner\?/,
+    ],
+    'two policies of others under one root': [
+      replace('mode: enforce', `extends: [ ${'{ url: https://p.example, trustRoot: public-good }, '.repeat(2)} ]`),
+      /two policies under this trust root/,
+    ],
+    'a policy of others from a file': [
+      replace('mode: enforce', 'extends: [ { url: file:///x, trustRoot: public-good } ]'),
+      /URL of http or https/,
+    ],
+    'a sequence that is none': [replace('mode: enforce', 'sequence: -1'), /whole number/],
     'a default that only later versions understand': [
       replace('mode: enforce', 'defaults: { thresholds: {} }'),
       /does not support it yet/,

@@ -17,6 +17,11 @@ const everything = `
 version: 1
 mode: enforce
 noMatch: deny
+sequence: 3
+expires: 2027-01-01
+extends:
+  - { url: https://p.example/policy, trustRoot: b, by: [d], sha256: '${'0'.repeat(64)}' }
+  - { url: https://q.example/policy, trustRoot: c, by: d }
 trustRoots:
   a: { builtin: sigstore-public-good }
   b: { file: x, sha256: '${'0'.repeat(64)}', packages: ['@b/*'], issuers: [https://i.example], registryKeys: k, witnesses: w }
@@ -28,7 +33,7 @@ publishers:
   g: { key: { file: k.pub, notAfter: 2027-01-01 } }
 defaults: { minimumReleaseAge: 7d, tofu: { pin: [issuer], onChange: warn }, downgrade: warn, enforceSince: 2026-01-01 }
 rules:
-  - { id: h, match: x, mode: warn, minimumReleaseAge: 1h, require: [ { provenance: { by: d, repository: https://r.example, tagMatchesVersion: true } } ] }
+  - { id: h, match: x, mode: warn, minimumReleaseAge: 1h, allowExceptions: true, require: [ { provenance: { by: d, repository: https://r.example, tagMatchesVersion: true } } ] }
   - { id: i, match: [y], require: [ registrySignature, { signature: { by: [d, e], threshold: 2 } }, { attestation: { predicateType: t, by: d, maxAge: 4w }, cel: 'true' } ] }
 distrust:
   - { identity: { issuer: i, subject: s }, from: 2026-01-01, to: 2026-01-02T00:00:00Z, reason: r }
