@@ -33,6 +33,17 @@ npm error 403 In most cases, you or one of your dependencies are requesting a pa
     assert.equal(plain(sentence), '422: wrong publisher (TP111)');
   });
 
+  it('end before advice to somebody else, and say nothing twice', () => {
+    const output = `signet: the registry would refuse @example/x@1.0.0 by m@example.com (issuer http://127.0.0.1:1/-/signet/oidc): subject differs: expected subject a@example.com, found subject m@example.com (TP111, rule r); nothing was signed. Publish as one whom its policy names [ERR_POLICY_DENIED]
+  expected: subject a@example.com
+  found:    subject m@example.com
+`;
+    assert.equal(
+      reasonOf(output),
+      'the registry would refuse @example/x@1.0.0 by m@example.com: subject differs: expected subject a@example.com, found subject m@example.com (TP111, rule r); nothing was signed',
+    );
+  });
+
   it('name services instead of URLs', () => {
     assert.equal(
       describeCheck(

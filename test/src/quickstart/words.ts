@@ -22,7 +22,10 @@ export function reasonOf(output: string): string {
   // The facts of this violation end where the next one begins.
   const end = rest.findIndex((line) => !/^(expected|found): /.test(line));
   const facts = rest.slice(0, end === -1 ? rest.length : end).map((line) => line.replace(/:\s+/, ' '));
-  return plain([lines[at], ...facts].join(', '));
+  const sentence = plain(lines[at] ?? '');
+  // Some sentences say both already.
+  const untold = facts.filter((fact) => !sentence.includes(fact.replace(/^(?:expected|found) /, '')));
+  return plain([sentence, ...untold].join(', '));
 }
 
 /** A sentence without the request that it answers, digests in full, and what points to another page. */
@@ -33,6 +36,8 @@ export function plain(sentence: string): string {
     .replace(/^(?:\d{3} )?(\d{3}) \w+ - [A-Z]+ \S+ - /, '$1: ')
     .replace(/^https?:\/\/\S+ refuses publishing \S+ \(status (\d{3})\): /, '$1: ')
     .replace(/ \[ERR_[A-Z_]+\]/, '')
+    .replace(/ \(issuer https?:\/\/[^)]*\)/, '')
+    .replace(/(; nothing was signed)\. .*$/, '$1')
     .replace(/\bthe attestation https:\/\/slsa\.dev\/provenance\/v1\b/, 'the provenance')
     .replace(/\b(sha512|sha256) ([0-9a-f]{64,128})\b/g, (_all, name, hex) => `${name} ${hex.slice(0, digestLetters)}…`)
     .replace(/\s{2,}/g, ' ');
