@@ -82,10 +82,14 @@ export class EvidenceReader {
 
   /**
    * As {@link read}, for telling others of it and for nothing else: the package document is up to a second old, unless this process
-   * changed it.
+   * changed it. That there is no such version is never told from memory: another process may just have taken it.
    */
   async recent(name: string, version: string): Promise<ServedEvidence | undefined> {
-    const recent = this.#recentPackage(name);
+    let recent = this.#recentPackage(name);
+    if ((await recent.stored)?.versions.has(version) !== true) {
+      this.forget(name);
+      recent = this.#recentPackage(name);
+    }
     const stored = await recent.stored;
     const known = stored?.versions.get(version);
     if (stored === undefined || known === undefined) return undefined;

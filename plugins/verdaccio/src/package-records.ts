@@ -21,10 +21,11 @@ export interface PackageRecord {
  */
 export class PackageRecords {
   readonly #storage: EvidenceStorage;
-  readonly #lock = new NameLock();
+  readonly #lock: NameLock;
 
   constructor(storage: EvidenceStorage) {
     this.#storage = storage;
+    this.#lock = new NameLock((name) => storage.lock(`the record of ${name}`));
   }
 
   /** @throws ERR_REGISTRY_STORAGE; a record that cannot be read is not none */

@@ -102,7 +102,7 @@ export default class SignetPlugin {
       claims: new ClaimsMaker(signer, advertise ? publicUrl : undefined),
       audit,
       logger,
-      lock: new NameLock(),
+      lock: new NameLock((name) => storage.lock(name)),
     };
     const forget = (name: string) => {
       tarballs.forget(name);

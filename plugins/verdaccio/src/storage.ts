@@ -101,6 +101,13 @@ export interface EvidenceStorage {
   writeDocument(place: string, document: object): Promise<void>;
   removeDocument(place: string): Promise<void>;
   /**
+   * Keeps every other process that uses the storage from holding the same name, where the storage can lock at all: that of files
+   * can, those of objects cannot. A process that dies holding it is waited for until its lock is stale.
+   *
+   * @returns what gives the name back
+   */
+  lock(name: string): Promise<() => Promise<void>>;
+  /**
    * Asks before any tarball is served, whatever address it was asked for by. `check` returns undefined when it may be served,
    * a refusal, or a promise of either.
    */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import { SignetError } from '@signet/primitives/formats';
 import { applyChange, documentChange, fileRemoval, removal, tagChange } from './package-change.ts';
@@ -19,6 +20,9 @@ import type {
   UploadStream,
   VerdaccioError,
 } from './verdaccio-host.ts';
+
+/** A folder of the storage that is no package name, with a document for each name that was locked. */
+const lockFolder = '.signet-locks';
 
 /** Verdaccio 6's callback storage, with any storage plugin of the 6.x line behind it. */
 export class Verdaccio6Storage implements EvidenceStorage {
@@ -159,6 +163,34 @@ export class Verdaccio6Storage implements EvidenceStorage {
     if (error && !isAbsence(error)) throw storageError(`cannot remove ${place}`, error);
     // The folder may be gone, or in use again; a storage of objects has none.
     if (!error) await settled((callback) => storage.removePackage(callback));
+  }
+
+  async lock(name: string): Promise<() => Promise<void>> {
+    const place = `${lockFolder}/${createHash('sha256').update(name).digest('hex').slice(0, 40)}`;
+    const storage = this.#packageStorage(place);
+    // What is locked must be there.
+    if ((await this.readDocument(place)) === undefined) await this.writeDocument(place, { format: 1 });
+    return new Promise((resolve, reject) => {
+      let released: (() => void) | undefined;
+      storage.updatePackage(
+        place,
+        (_document, done) => {
+          // Ended by an error, so that nothing is written.
+          resolve(() => {
+            return new Promise((settle) => {
+              released = settle;
+              done(new Error('nothing to write'));
+            });
+          });
+        },
+        (_place, _document, done) => done(null),
+        (document) => document,
+        (error) => {
+          if (released !== undefined) released();
+          else reject(storageError(`cannot lock ${name} against other processes`, error));
+        },
+      );
+    });
   }
 
   guardTarballs(check: (name: string, file: string) => TarballVerdict | Promise<TarballVerdict>): void {
