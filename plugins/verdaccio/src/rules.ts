@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import { type Policy, parsePolicy } from '@signet/client/policy';
+import { assertComplete, type Policy, parsePolicy } from '@signet/client/policy';
 import { TrustMaterial } from '@signet/client/trust';
 import { SignetError } from '@signet/primitives/formats';
 import type { PluginConfiguration } from './configuration.ts';
@@ -120,6 +120,7 @@ function readRules(configuration: PluginConfiguration, before?: Rules): Rules {
     return before;
   }
   const policy = parsePolicy(policyText, { path: basename(configuration.policy) });
+  assertComplete(policy);
   const file = realpathSync(configuration.trustedRoot);
   const reference = policy.trustRoots.find(({ source }) => {
     if (source.kind !== 'file') return false;

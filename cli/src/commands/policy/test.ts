@@ -22,7 +22,8 @@ export const test: Command = {
   async run(context, values) {
     const { evaluatePolicy, parsePolicy, parsePolicyCases } = await import('@signet/client/policy');
     const { text, shownAs } = await readPolicyFile(context, values);
-    const policy = parsePolicy(text, { path: shownAs });
+    const { extends: layers = [], ...policy } = parsePolicy(text, { path: shownAs });
+    for (const { url } of layers) context.note(`! cases are judged without the rules of ${inert(url)}`);
     const path = resolve(context.cwd, textOption(values, 'cases') ?? 'trust-policy.test.yaml');
     const casesAs = relative(context.cwd, path) || path;
     const casesText = await readFile(path, 'utf8').catch((cause: unknown) => {

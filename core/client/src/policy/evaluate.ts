@@ -1,3 +1,4 @@
+import { SignetError } from '@signet/primitives/basics';
 import { checkEvidence } from './check-evidence.ts';
 import { checkPin, type PinContext } from './check-pin.ts';
 import { checkReleaseAge } from './check-release-age.ts';
@@ -14,6 +15,7 @@ import type { Decision, Violation } from './violation.ts';
  * is present and does not verify, that another trust root vouches for, or that is distrusted denies the package in every mode. Only exceptions
  * loosen anything.
  *
+ * @throws ERR_POLICY_INVALID for a policy whose `extends` nobody followed
  * @param facts what was verified about the package, and what did not verify
  * @param options.now the time to which ages are compared, default the clock's
  * @param options.pins what was verified before, and whether that may be added to
@@ -24,6 +26,7 @@ export function evaluatePolicy(
   facts: PackageFacts,
   options: { readonly now?: Date; readonly publishing?: boolean; readonly pins?: PinContext | undefined } = {},
 ): Decision {
+  assertComplete(policy);
   const { name, version } = facts;
   const now = options.now ?? new Date();
   const rules = policy.rules.filter(({ match }) => matchesName(match, name, version));
@@ -53,6 +56,20 @@ export function evaluatePolicy(
     ...(owner === undefined ? {} : { trustRoot: owner.name }),
     ...(pinned?.pin === undefined ? {} : { pin: pinned.pin }),
   };
+}
+
+/**
+ * Checks that a policy is all that is to be judged by: one that extends others has been put together with them (`layerPolicies`).
+ *
+ * @throws ERR_POLICY_INVALID
+ */
+export function assertComplete({ path, extends: layers = [] }: Policy): void {
+  if (layers.length === 0) return;
+  throw new SignetError(
+    'ERR_POLICY_INVALID',
+    `${path}: it extends ${layers.map(({ url }) => url).join(', ')}, which is only done for a project`,
+    { expected: 'a policy without extends', found: 'extends' },
+  );
 }
 
 function noRule(policy: Policy, name: string, version: string): Violation {

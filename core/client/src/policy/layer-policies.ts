@@ -54,7 +54,8 @@ export function layerPolicies(own: Policy, layers: readonly Layer[]): Policy {
     );
     distrust.push(...policy.distrust);
   }
-  return { ...own, publishers, rules, exceptions, distrust };
+  const { extends: _followed, ...rest } = own;
+  return { ...rest, publishers, rules, exceptions, distrust };
 }
 
 function renamed(requirement: Requirement, named: (name: string) => string): Requirement {

@@ -313,7 +313,7 @@ ${more}`;
   it('needs a policy', async () => {
     await assert.rejects(loadPolicy(join(folder, 'trust-policy.yaml')), {
       code: 'ERR_POLICY_MISSING',
-      message: /Write one/,
+      message: /signet policy init writes one/,
     });
   });
 });

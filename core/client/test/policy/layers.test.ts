@@ -79,6 +79,13 @@ describe('a policy that extends another', () => {
     assert.deepEqual([layered.noMatch, layered.trustRoots.map(({ name }) => name)], ['allow', ['acme']]);
   });
 
+  it('judges nothing before it was put together', () => {
+    assert.throws(() => evaluatePolicy(own, { name: 'a', version: '1.0.0', attestations: [] }), {
+      code: 'ERR_POLICY_INVALID',
+      message: /extends https:\/\/p\.example/,
+    });
+  });
+
   it('reads one level, and no keys from files that are not here', () => {
     const nested = `trustRoots: { x: { file: f } }\nextends: [ { url: 'https://q.example', trustRoot: x } ]`;
     assert.throws(() => judge(nested), { code: 'ERR_POLICY_INVALID', message: /only one level/ });
