@@ -129,7 +129,7 @@ describe('limits of the log', () => {
     assert.match(body, /^signet_log_refused_total\{reason="ERR_LOG_RATE"\} 1$/m);
     assert.match(body, /^signet_log_entries_total\{result="new"\} 1$/m);
     assert.match(body, /^signet_log_size\{shard="1"\} 1$/m);
-    for (const stage of ['verify', 'sequence', 'sync', 'answer']) {
+    for (const stage of ['parse', 'verify', 'sequence', 'sync', 'answer']) {
       assert.match(body, new RegExp(`^signet_log_stage_entries_total\\{stage="${stage}"\\} 1$`, 'm'));
     }
   });

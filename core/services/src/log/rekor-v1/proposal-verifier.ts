@@ -2,7 +2,9 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, SignetError } from '@signet/primitives/formats';
 import type { EntrySigner } from '../http/rate-limits.ts';
-import type { EntryTypes } from '../types/index.ts';
+import type { ReadingTime } from '../rekor/create-entry.ts';
+import type { VerificationTimes } from '../rekor/entry-verifier.ts';
+import { type EntryTypes, readProposalJson } from '../types/index.ts';
 
 /** A proposal that may be logged. */
 export interface VerifiedBody {
@@ -24,7 +26,7 @@ export interface ProposalTask {
 export interface ProposalAnswer {
   readonly id: number;
   readonly results: readonly (VerifiedBody | { readonly code: ErrorCode | undefined; readonly message: string })[];
-  readonly milliseconds: number;
+  readonly times: VerificationTimes;
 }
 
 export interface ProposalVerifierOptions {
@@ -38,7 +40,7 @@ export interface ProposalVerifierOptions {
   readonly workers?: number;
   /** Most requests at a time; default 4,096. */
   readonly maximumWaiting?: number;
-  readonly onVerified?: (entries: number, milliseconds: number) => void;
+  readonly onVerified?: (entries: number, times: VerificationTimes) => void;
 }
 
 interface Pending {
@@ -128,8 +130,9 @@ export class ProposalVerifier {
 
   #verifyHere({ proposal, resolve, reject }: Pending): void {
     const started = performance.now();
-    verifyProposal(this.#types, proposal, this.#options).then((verified) => {
-      this.#options.onVerified?.(1, performance.now() - started);
+    const time = { parse: 0 };
+    verifyProposal(this.#types, proposal, this.#options, time).then((verified) => {
+      this.#options.onVerified?.(1, { ...time, verify: performance.now() - started - time.parse });
       resolve(verified);
     }, reject);
   }
@@ -162,10 +165,10 @@ export class ProposalVerifier {
     worker.unref();
     const helper: Helper = { worker, tasks: new Map() };
     this.#helpers.push(helper);
-    worker.on('message', ({ id, results, milliseconds }: ProposalAnswer) => {
+    worker.on('message', ({ id, results, times }: ProposalAnswer) => {
       const pending = helper.tasks.get(id) ?? [];
       helper.tasks.delete(id);
-      this.#options.onVerified?.(pending.length, milliseconds);
+      this.#options.onVerified?.(pending.length, times);
       for (const [i, { resolve, reject }] of pending.entries()) {
         const result = results[i];
         if (result !== undefined && 'body' in result) resolve(result);
@@ -190,9 +193,13 @@ export async function verifyProposal(
   types: EntryTypes,
   proposal: Uint8Array,
   { signers, attestationBytes }: Pick<ProposalVerifierOptions, 'signers' | 'attestationBytes'>,
+  time: ReadingTime,
 ): Promise<VerifiedBody> {
+  const started = performance.now();
+  const value = readProposalJson(proposal);
+  time.parse += performance.now() - started;
   const { body, subjects, attestation } = await types.verify(
-    proposal,
+    value,
     attestationBytes === undefined ? {} : { attestationBytes },
   );
   return { body, subjects, attestation, signers: signers ? signersOf(types, body) : [] };

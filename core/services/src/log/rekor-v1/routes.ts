@@ -79,7 +79,7 @@ class RekorV1Api {
       modules,
       signers: this.#limiter.asksForSigners,
       attestationBytes: options.attestationBytes ?? 0,
-      onVerified: (entries, milliseconds) => this.#metrics.countStage('verify', entries, milliseconds),
+      onVerified: (entries, times) => this.#metrics.countVerified(entries, times),
       ...(workers === undefined ? {} : { workers }),
       ...(maximumWaiting === undefined ? {} : { maximumWaiting }),
     });

@@ -34,6 +34,12 @@ export interface CreateEntryOptions {
   readonly signers?: boolean;
 }
 
+/** Where time goes, in milliseconds; added to. */
+export interface ReadingTime {
+  /** Reading JSON. */
+  parse: number;
+}
+
 /** Rekor v2's algorithms for entries, with their numbers in Sigstore's enum PublicKeyDetails. */
 const acceptedAlgorithms = {
   PKIX_ECDSA_P256_SHA_256: 5,
@@ -60,13 +66,18 @@ interface KnownVerifier {
  * to log.
  *
  * @param body JSON as it came
+ * @param time told how long reading took
  * @throws ERR_LOG_REQUEST, ERR_JSON, ERR_LOG_SIGNATURE
  */
-export function verifyCreateEntryRequest(body: Uint8Array, options: CreateEntryOptions): VerifiedEntry {
-  const request = new ProtoMessage(parseJson(body, 'the request'), 'the request', [
-    'hashedRekordRequestV002',
-    'dsseRequestV002',
-  ]);
+export function verifyCreateEntryRequest(
+  body: Uint8Array,
+  options: CreateEntryOptions,
+  time: ReadingTime = { parse: 0 },
+): VerifiedEntry {
+  const started = performance.now();
+  const value = parseJson(body, 'the request');
+  time.parse += performance.now() - started;
+  const request = new ProtoMessage(value, 'the request', ['hashedRekordRequestV002', 'dsseRequestV002']);
   const kind = request.oneOf(['hashedRekordRequestV002', 'dsseRequestV002']);
   if (kind === 'hashedRekordRequestV002') {
     return hashedRekord(request.message(kind, ['digest', 'signature']), options);

@@ -1,14 +1,16 @@
 import { Metrics } from '../http/metrics.ts';
 import type { LogShards } from '../log-shards.ts';
 import type { TransparencyLog } from '../transparency-log.ts';
+import type { VerificationTimes } from './entry-verifier.ts';
 
 /** Where the time of an entry goes; `answer` is proof and JSON. */
-export const stages = ['verify', 'sequence', 'sync', 'answer'] as const;
+export const stages = ['parse', 'verify', 'sequence', 'sync', 'answer'] as const;
 
 export type Stage = (typeof stages)[number];
 
 const resultLabels = { new: { result: 'new' }, duplicate: { result: 'duplicate' } } as const;
 const stageLabels = {
+  parse: { stage: 'parse' },
   verify: { stage: 'verify' },
   sequence: { stage: 'sequence' },
   sync: { stage: 'sync' },
@@ -72,6 +74,11 @@ export class LogMetrics {
       this.countStage('sequence', entries, sequence);
       this.countStage('sync', entries, sync);
     });
+  }
+
+  countVerified(entries: number, { parse, verify }: VerificationTimes): void {
+    this.countStage('parse', entries, parse);
+    this.countStage('verify', entries, verify);
   }
 
   countStage(stage: Stage, entries: number, milliseconds: number): void {

@@ -76,7 +76,7 @@ class RekorV2Api {
     this.#verifier = new EntryVerifier({
       dsse: options.dsse ?? true,
       signers: this.#limiter.asksForSigners,
-      onVerified: (entries, milliseconds) => this.#metrics.countStage('verify', entries, milliseconds),
+      onVerified: (entries, times) => this.#metrics.countVerified(entries, times),
       ...(workers === undefined ? {} : { workers }),
       ...(maximumWaiting === undefined ? {} : { maximumWaiting }),
     });

@@ -50,6 +50,11 @@ const subjectPattern =
 const kindPattern = /^[a-z][a-z0-9_-]{0,63}$/;
 const versionPattern = /^\d{1,5}\.\d{1,5}\.\d{1,5}$/;
 
+/** Reads the JSON of a proposal. @throws ERR_JSON, ERR_INPUT_TOO_LARGE */
+export function readProposalJson(proposal: Uint8Array): unknown {
+  return parseJson(proposal, 'the entry', { maxLength: maximumProposal });
+}
+
 /** The entry types that a log takes, by kind and version. */
 export class EntryTypes {
   readonly #types = new Map<string, { type: EntryType; matches: ValidateFunction }>();
@@ -110,8 +115,7 @@ export class EntryTypes {
    * @throws ERR_LOG_REQUEST, ERR_JSON, ERR_LOG_SIGNATURE, ERR_LOG_PKI_UNAVAILABLE
    */
   async verify(proposal: unknown, { attestationBytes = 0 }: VerifyOptions = {}): Promise<VerifiedProposal> {
-    const value =
-      proposal instanceof Uint8Array ? parseJson(proposal, 'the entry', { maxLength: maximumProposal }) : proposal;
+    const value = proposal instanceof Uint8Array ? readProposalJson(proposal) : proposal;
     const { kind, version, spec } = readProposal(value);
     const { type, matches } = this.#find(kind, version);
     if (!matches(spec)) throw proposalError(schemaProblem(matches.errors?.[0]));

@@ -7,4 +7,4 @@ export {
   objectSchema,
   proposalError,
 } from './entry-type.ts';
-export { builtInEntryTypes, EntryTypes, type VerifiedProposal } from './entry-types.ts';
+export { builtInEntryTypes, EntryTypes, readProposalJson, type VerifiedProposal } from './entry-types.ts';

@@ -277,7 +277,7 @@ describe("Rekor's v1 API", () => {
     assert.deepEqual((await get('/healthz')).json(), { status: 'SERVING' });
     const { body: metrics } = await get('/metrics');
     assert.match(metrics, /signet_log_entries_total\{result="new"\} 5/);
-    for (const stage of ['verify', 'sequence', 'sync', 'answer'])
+    for (const stage of ['parse', 'verify', 'sequence', 'sync', 'answer'])
       assert.match(metrics, new RegExp(`signet_log_stage_entries_total\\{stage="${stage}"\\} 5`));
   });
 
