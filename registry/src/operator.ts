@@ -14,6 +14,7 @@ export * from './ceremony.ts';
 export * from './doctor.ts';
 export { type RotatedService, readGenerations, rotatedServices } from './generations.ts';
 export { type Instance, openInstance } from './initialize.ts';
+export { formatInstanceFile, parseInstanceFile } from './instance-file.ts';
 export { continueInNewLogs } from './restored-logs.ts';
 export { beginRotation, type Rotation, type RotationOptions, readRotations, switchTime } from './rotation.ts';
 export { readIssuers, type ServiceName, serviceNames } from './services.ts';
