@@ -38,6 +38,7 @@ const pages: readonly [page: string, before: readonly string[]][] = [
   ['docs/operator/identity/gitlab.md', []],
   ['docs/operator/identity/github.md', []],
   ['docs/operator/log.md', []],
+  ['docs/operator/certificate-log.md', []],
   ['docs/operator/monitoring.md', []],
   ['docs/operator/registry.md', []],
   ['docs/author/README.md', ['', 'Operator']],
