@@ -2,6 +2,7 @@
 const benchmarks: Readonly<Record<string, () => Promise<{ bench: () => Promise<void> }>>> = {
   ca: () => import('./ca.ts'),
   install: () => import('./install.ts'),
+  sign: () => import('./sign.ts'),
   start: () => import('./start.ts'),
   verify: () => import('./verify.ts'),
   'verify-all': () => import('./verify-all.ts'),

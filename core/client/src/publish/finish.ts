@@ -22,6 +22,8 @@ export interface Finishing {
   readonly client: RegistryClient;
   readonly trust: TrustMaterial;
   readonly http: ServiceAccess;
+  /** The registry has just said that it does not have the version, and nothing was sent since. */
+  readonly isFresh?: boolean;
 }
 
 /**
@@ -31,7 +33,7 @@ export interface Finishing {
  * @throws ERR_PUBLISH_UNFINISHED when it stopped and can be resumed; refusals that stand
  */
 export async function finish(kept: KeptJob, finishing: Finishing): Promise<PublishReport> {
-  const { options, configuration, folder, tarball, client, trust, http } = finishing;
+  const { options, configuration, folder, tarball, client, trust, http, isFresh = false } = finishing;
   const { otp, signal, cwd } = options;
   let reached: PublishStep | undefined;
   const onStep = (step: PublishStep) => {
@@ -60,7 +62,13 @@ export async function finish(kept: KeptJob, finishing: Finishing): Promise<Publi
     }
     signal?.throwIfAborted();
     const deadline = http.retry?.deadline;
-    await upload(job, tarball, client, { otp, onStep, signal, ...(deadline === undefined ? {} : { deadline }) });
+    await upload(job, tarball, client, {
+      otp,
+      onStep,
+      signal,
+      isFresh,
+      ...(deadline === undefined ? {} : { deadline }),
+    });
     report = describePublished(job, tarball.length, attestations);
   } catch (thrown) {
     // While it is read back the package is there already, whatever the registry says then.

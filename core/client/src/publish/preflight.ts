@@ -7,6 +7,7 @@ import { assertNpmjsTakes, isNpmjs } from './npmjs-rules.ts';
 import type { PackedPackage } from './pack.ts';
 import type { RegistryClient } from './registry-client.ts';
 import { assertTokenAccepted, readRegistryPolicy } from './registry-policy.ts';
+import { ReleaseRegistries } from './release-registries.ts';
 
 /** What the registry said before anything public happened. */
 export interface Preflight {
@@ -29,6 +30,7 @@ export async function preflight(
   registry: RegistryClient,
   packed: PackedPackage,
   tag: { readonly name: string; readonly isChosen: boolean },
+  registries: ReleaseRegistries = new ReleaseRegistries(),
 ): Promise<Preflight> {
   const { name, version } = packed;
   if (!tag.isChosen && (parse(version)?.prerelease.length ?? 0) > 0) {
@@ -37,7 +39,11 @@ export async function preflight(
       `${version} is a prerelease and would become "${tag.name}"; say --tag next, or another tag`,
     );
   }
-  const [user, published, policy] = await Promise.all([registry.user(), registry.versions(), policyOf(registry)]);
+  const [user, published, policy] = await Promise.all([
+    registries.user(registry),
+    registry.versions(),
+    registries.policy(registry, () => policyOf(registry)),
+  ]);
   if (published.integrities.has(version)) {
     const same = published.integrities.get(version) === sha512Integrity(packed.tarball);
     throw new SignetError(

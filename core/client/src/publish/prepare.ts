@@ -7,6 +7,7 @@ import { type PackedPackage, packPackage } from './pack.ts';
 import { type Preflight, preflight } from './preflight.ts';
 import type { PublishOptions } from './publish-options.ts';
 import type { RegistryClient } from './registry-client.ts';
+import { ReleaseRegistries } from './release-registries.ts';
 import { openRegistry } from './trusted-publishing.ts';
 
 /** A package packed and found publishable; nothing public has happened yet. */
@@ -32,20 +33,29 @@ export async function preparePublish(
   options: Omit<PublishOptions, 'findToken'>,
   configuration: NpmConfiguration,
 ): Promise<PreparedPublish> {
-  const { onStep, source, registry } = options;
-  onStep?.('pack');
-  const packed = await packPackage(source, configuration);
+  options.onStep?.('pack');
+  return await preparePacked(await packPackage(options.source, configuration), options, configuration);
+}
+
+/** As {@link preparePublish}, of a package that is packed already. */
+export async function preparePacked(
+  packed: PackedPackage,
+  options: Omit<PublishOptions, 'findToken' | 'source'>,
+  configuration: NpmConfiguration,
+  registries: ReleaseRegistries = new ReleaseRegistries(),
+): Promise<PreparedPublish> {
+  const { onStep, registry } = options;
   const publishConfig = isObject(packed.manifest.publishConfig) ? packed.manifest.publishConfig : {};
   onStep?.('preflight');
   const configured = { registry, publishConfig: textMember(publishConfig, 'registry') };
   const client = await openRegistry(packed.name, configuration, configured, options);
-  const instance = await describe(client.url, packed.name, options);
+  const instance = await registries.instance(client.url, () => describe(client.url, packed.name, options));
   if (instance?.names !== undefined) assertOwned(packed.name, instance.names, client.url);
   const chosenTag = options.tag ?? textMember(publishConfig, 'tag');
   const configuredTag = configuration.options.defaultTag;
   const tag = chosenTag ?? (typeof configuredTag === 'string' ? configuredTag : 'latest');
   const isChosen = chosenTag !== undefined || configuration.tagIsChosen;
-  const checked = await preflight(client, packed, { name: tag, isChosen });
+  const checked = await preflight(client, packed, { name: tag, isChosen }, registries);
   const trust = typeof options.trust === 'function' ? await options.trust(packed.name) : options.trust;
   const services = options.services ?? instance?.services;
   if (services === undefined) throw new SignetError('ERR_SERVICES', `${client.url} names no signing services`);

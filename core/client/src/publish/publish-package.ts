@@ -7,18 +7,20 @@ import { Author } from './author.ts';
 import { finish, settle } from './finish.ts';
 import { JobFolder, type KeptJob } from './job-folder.ts';
 import { loadNpmConfiguration, type NpmConfiguration } from './npm-configuration.ts';
+import { packPackage } from './pack.ts';
 import { extraAttestations } from './package-attestations.ts';
 import { preflightIdentity } from './preflight.ts';
-import { type PreparedPublish, preparePublish } from './prepare.ts';
+import { type PreparedPublish, preparePacked, preparePublish } from './prepare.ts';
 import { provenanceType } from './provenance.ts';
 import type { PublishJob } from './publish-job.ts';
 import { defaultRetryFor, type PublishOptions } from './publish-options.ts';
 import type { PublishReport } from './publish-report.ts';
+import { ReleaseRegistries } from './release-registries.ts';
 import { type ExtraAttestation, renewIfExpired, signPackage } from './sign-package.ts';
 import { openRegistry } from './trusted-publishing.ts';
 
 /** How many packages are witnessed and sent at a time. */
-const concurrency = 5;
+const concurrency = 10;
 
 /**
  * Publishes a package with the proof of who published it: packed once, found publishable, signed keylessly, verified as a
@@ -52,9 +54,18 @@ export async function publishPackages(
   const configuration = await loadNpmConfiguration({ cwd: options.cwd, env: options.env });
   const folder = new JobFolder(options.cwd);
   const begin = async () => {
-    const prepared: PreparedPublish[] = [];
-    // One after the other: their scripts may use each other's results.
-    for (const source of sources) prepared.push(await preparePublish({ ...options, source }, configuration));
+    const registries = new ReleaseRegistries();
+    const preparing: Promise<PreparedPublish>[] = [];
+    // Packed one after the other, as their scripts may use each other's results; the registry is asked meanwhile.
+    for (const source of sources) {
+      options.onStep?.('pack');
+      const packed = await packPackage(source, configuration);
+      const asking = preparePacked(packed, options, configuration, registries);
+      // Heard of below, with the others.
+      asking.catch(() => undefined);
+      preparing.push(asking);
+    }
+    const prepared = await Promise.all(preparing);
     const kept = await folder.list();
     for (const { packed } of prepared) refuseSecondJob(kept, packed);
     const extras: (readonly ExtraAttestation[])[] = [];
@@ -78,7 +89,7 @@ export async function publishPackages(
     const { tarball } = prepared.packed;
     const { client, trust } = prepared;
     const kept = { job, path: paths[index] ?? folder.fileOf(job.integrity) };
-    const report = await finish(kept, { options, configuration, folder, tarball, http, client, trust });
+    const report = await finish(kept, { options, configuration, folder, tarball, http, client, trust, isFresh: true });
     options.onPublished?.(report);
     return report;
   });

@@ -20,9 +20,12 @@ export class RegistryClient {
   readonly #name: string;
   /** The package's name as it stands in addresses. */
   readonly escapedName: string;
+  /** Whether its token is for this package alone. */
+  readonly hasOwnToken: boolean;
   readonly #options: NpmOptions;
 
-  private constructor(url: string, name: string, escapedName: string, options: NpmOptions) {
+  private constructor(url: string, name: string, escapedName: string, options: NpmOptions, hasOwnToken = false) {
+    this.hasOwnToken = hasOwnToken;
     this.url = url;
     this.#name = name;
     this.escapedName = escapedName;
@@ -77,7 +80,7 @@ export class RegistryClient {
 
   /** The same registry with another token, whatever is configured. */
   withToken(token: string): RegistryClient {
-    return new RegistryClient(this.url, this.#name, this.escapedName, { ...this.#options, forceAuth: { token } });
+    return new RegistryClient(this.url, this.#name, this.escapedName, { ...this.#options, forceAuth: { token } }, true);
   }
 
   /** Versions that are taken, or none for a new package. */

@@ -10,6 +10,8 @@ export interface UploadOptions {
   readonly otp?: string | undefined;
   readonly onStep?: ((step: 'upload' | 'read back') => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** The registry has just said that it does not have the version, and nothing was sent since. */
+  readonly isFresh?: boolean;
   /** Milliseconds since 1970 until which failures of the network are met by trying again. Default: once. */
   readonly deadline?: number;
 }
@@ -32,7 +34,7 @@ export async function upload(
   options.onStep?.('upload');
   for (let attempt = 1; ; attempt++) {
     try {
-      await send(job, tarball, registry, options);
+      await send(job, tarball, registry, { ...options, isFresh: options.isFresh === true && attempt === 1 });
       break;
     } catch (thrown) {
       const wait = Math.min(500 * 2 ** attempt, 15_000);
@@ -55,7 +57,8 @@ async function send(
   // Before the version: a policy may demand them of it.
   for (const other of others) await registry.attach(other, version, options.signal);
   // Asked first, so that what arrived earlier is not sent again: some registries answer that with words of their own.
-  const { integrities } = await registry.versions();
+  const { integrities } =
+    options.isFresh === true ? { integrities: new Map<string, string>() } : await registry.versions();
   if (integrities.get(version) === integrity) return;
   if (integrities.has(version)) {
     throw new SignetError(
@@ -115,7 +118,7 @@ async function readBack(job: PublishJob, registry: RegistryClient, signal: Abort
 /** What the registry serves instead of what was published, or undefined when it is the same. */
 async function compare(job: PublishJob, registry: RegistryClient): Promise<SignetError | undefined> {
   const label = `${job.name}@${job.version}`;
-  const { integrities } = await registry.versions();
+  const [{ integrities }, document] = await Promise.all([registry.versions(), registry.attestations(job.version)]);
   const found = integrities.get(job.version);
   if (found !== undefined && found !== job.integrity) {
     return new SignetError(
@@ -127,7 +130,6 @@ async function compare(job: PublishJob, registry: RegistryClient): Promise<Signe
   if (found === undefined) {
     return new SignetError('ERR_READ_BACK', `${registry.url} does not show ${label} after it was published`);
   }
-  const document = await registry.attestations(job.version);
   const served = Array.isArray(document?.attestations) ? document.attestations.filter(isObject) : [];
   const theirs = new Set(served.flatMap(({ bundle }) => (isObject(bundle) ? [canonicalize(bundle)] : [])));
   const absent = job.bundles.filter((bundle) => !theirs.has(canonicalize(bundle)));

@@ -76,8 +76,9 @@ export async function completeBundle(begun: Bundle, options: CompletionOptions):
   // A log of the first version vouches for the time by itself.
   if (bundle.timestamps.length === 0 && services.tsaUrls.length > 0) {
     onStep?.('timestamp');
-    bundle = { ...bundle, timestamps: await timestampsOf(signature, services, trust, http) };
-    if (bundle.key.kind === 'certificate') checkValidity(bundle, signature, trust);
+    const issued = await timestampsOf(signature, services, trust, http);
+    bundle = { ...bundle, timestamps: issued.map(({ response }) => response) };
+    if (bundle.key.kind === 'certificate') checkValidity(certificateOf(bundle), issued, trust);
     await onProgress?.(bundle);
   }
   if (bundle.tlogEntries.length === 0) {
@@ -161,28 +162,35 @@ async function logBundle(
   return rekorVersion === 1 ? await logSignatureV1(submission, envelope) : await logSignature(submission);
 }
 
+interface ProvenTimestamp {
+  readonly response: Uint8Array;
+  readonly source: 'tsa';
+  readonly time: Date;
+  readonly authority: string;
+}
+
 async function timestampsOf(
   signature: Uint8Array,
   services: Pick<SigningServices, 'tsaUrls'>,
   trust: TrustMaterial,
   http: ServiceAccess,
-): Promise<readonly Uint8Array[]> {
+): Promise<readonly ProvenTimestamp[]> {
   return await Promise.all(
     services.tsaUrls.map(async (tsaUrl) => {
       const { response } = await requestTimestamp(tsaUrl, signature, http);
-      verifyTimestamp(response, signature, trust);
-      return response;
+      const { time, authority } = verifyTimestamp(response, signature, trust);
+      return { response, source: 'tsa', time, authority: authority.uri } as const;
     }),
   );
 }
 
-/** The certificate must be valid when the timestamps say the signature was made; no log needs to hear of one that is not. */
-function checkValidity(bundle: Bundle, signature: Uint8Array, trust: TrustMaterial): void {
-  const times = bundle.timestamps.map((response) => {
-    const { time, authority } = verifyTimestamp(response, signature, trust);
-    return { source: 'tsa', time, authority: authority.uri } as const;
-  });
-  verifyCertificatePath(certificateOf(bundle), times, trust);
+/**
+ * The certificate must be valid when the timestamps say the signature was made; no log needs to hear of one that is not. The
+ * whole path is verified only where that says no, for its words: the finished bundle is verified in any case.
+ */
+function checkValidity(certificate: Certificate, times: readonly ProvenTimestamp[], trust: TrustMaterial): void {
+  if (times.every(({ time }) => certificate.isValidAt(time))) return;
+  verifyCertificatePath(certificate, times, trust);
 }
 
 function signatureOf({ content }: Bundle): Uint8Array {
