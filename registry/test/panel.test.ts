@@ -140,6 +140,8 @@ describe('the panel in Verdaccio’s page', () => {
       const { page } = await open('@example/built', dark);
       const [ink, paper] = (await page.evaluate(coloursOfPanel)) as [string, string];
       assert.ok(contrast(ink, paper) >= 4.5, `${dark ? 'dark' : 'light'}: ${ink} on ${paper}`);
+      const edge = await page.evaluate(`getComputedStyle(document.querySelector('#signet-panel')).borderLeftColor`);
+      assert.ok(contrast(String(edge), paper) >= 3, `${dark ? 'dark' : 'light'}: ${edge} on ${paper}`);
       await picture(page, dark ? 'dark' : 'light-again');
       await page.close();
     }

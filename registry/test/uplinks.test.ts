@@ -127,6 +127,36 @@ describe('packages from an uplink', () => {
     await scene.serve();
   });
 
+  it('are described in the panel by what is proven of them', async () => {
+    type Panel = { state: string; title: string; explanation: string; evidence: unknown[] };
+    const panel = async (query: string) =>
+      (await scene.verdaccio.fetch(`/-/signet/v1/panel?name=${query}`)).json<Panel>();
+    for (const name of ['@example/shown', '@example/bare', '@example/bent']) await scene.publish(name);
+    await scene.verdaccio.fetch('/@example%2fshown');
+    const shown = await panel('@example/shown');
+    assert.deepEqual(
+      [shown.state, shown.title, shown.evidence.length],
+      ['verified', 'From another registry, verified', 1],
+    );
+    assert.match(shown.explanation, /Its registry signed it/);
+    scene.lieAbout('@example/bare', ({ dist }) => {
+      delete dist.signatures;
+      delete dist.attestations;
+    });
+    await scene.verdaccio.fetch('/@example%2fbare');
+    const bare = await panel('@example/bare&version=1.0.0');
+    assert.deepEqual([bare.state, bare.evidence], ['foreign', []]);
+    assert.match(bare.explanation, /did not sign it.* no evidence of who made it/);
+    scene.lieAbout('@example/bent', ({ dist }) => {
+      dist.signatures = [{ keyid: 'SHA256:<b>x', sig: 'eA==' }];
+    });
+    await scene.verdaccio.fetch('/@example%2fbent');
+    const bent = await panel('@example/bent');
+    assert.deepEqual([bent.state, bent.title], ['refused', 'Not passed on']);
+    assert.match(bent.explanation, /registry key that is not trusted/);
+    assert.equal((await panel('@example/unheard')).title, 'Not judged here');
+  });
+
   it('pass unjudged in mode off, and their registry’s keys are not told', async () => {
     await scene.publish('@example/off');
     scene.lieAbout('@example/off', ({ dist }) => {

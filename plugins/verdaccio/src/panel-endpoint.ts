@@ -14,6 +14,7 @@ import { panelScript } from './panel-script.ts';
 import { assertAllowed } from './permission.ts';
 import { Refusal } from './refusal.ts';
 import type { EvidenceStorage } from './storage.ts';
+import type { ProofOfProxied } from './uplinks.ts';
 import type { Auth, Next, Request, Response } from './verdaccio-host.ts';
 
 const scriptPath = '/-/signet/v1/panel.js';
@@ -29,6 +30,8 @@ export interface PanelParts {
   readonly storage: EvidenceStorage;
   readonly evidence: Evidence;
   readonly reader: EvidenceReader;
+  /** What is proven of versions of uplinks; absent when nobody looks at them. */
+  readonly proofOf?: ProofOfProxied | undefined;
 }
 
 interface Fact {
@@ -80,12 +83,9 @@ export class PanelEndpoint {
     const name = query.get('name') ?? '';
     if (!isInstallableName(name)) throw new Refusal(400, 'ERR_REQUEST', 'panel: name is not a package name');
     await assertAllowed(auth, 'access', request, name);
-    if (!names.has(name)) {
-      const explanation = 'It comes from another registry, whose evidence is for whoever installs it to check.';
-      return { state: 'foreign', title: 'Not judged here', explanation, evidence: [] };
-    }
     const stored = await storage.readPackage(name);
     const version = query.get('version') ?? stored?.latest ?? '';
+    if (!names.has(name)) return this.#judgeProxied(name, isExactVersion(version) ? version : '');
     const integrity = isExactVersion(version) ? stored?.versions.get(version)?.integrity : undefined;
     const unsigned: PanelFacts = {
       state: 'unsigned',
@@ -99,10 +99,35 @@ export class PanelEndpoint {
     return this.#judge({ name, version, integrity }, bundles);
   }
 
+  /** A package of another registry, by what the gate would say of it. */
+  async #judgeProxied(name: string, version: string): Promise<PanelFacts> {
+    const { proofOf } = this.#parts;
+    const state = 'foreign';
+    try {
+      const proof = version === '' ? undefined : await proofOf?.(name, version);
+      if (proof === undefined) {
+        const explanation = 'It comes from another registry, whose evidence is for whoever installs it to check.';
+        return { state, title: 'Not judged here', explanation, evidence: [] };
+      }
+      const evidence = proof.attestations.map((attestation) => ({ facts: factsOf(attestation) }));
+      const signed = proof.signed
+        ? 'Its registry signed it.'
+        : 'Its registry did not sign it, as far as is known here.';
+      if (evidence.length > 0) {
+        const document = documentOf(name, version);
+        return { state: 'verified', title: 'From another registry, verified', explanation: signed, evidence, document };
+      }
+      const explanation = `${signed} There is no evidence of who made it, from what source or when.`;
+      return { state, title: 'From another registry', explanation, evidence };
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      return { state: 'refused', title: 'Not passed on', explanation: error.message, evidence: [] };
+    }
+  }
+
   #judge(release: { name: string; version: string; integrity: string }, bundles: readonly unknown[]): PanelFacts {
     const { name, version } = release;
-    // Relative to the page's base, which knows a path that a proxy takes off.
-    const document = `-/npm/v1/attestations/${name.replace('/', '%2f')}@${encodeURIComponent(version)}`;
+    const document = documentOf(name, version);
     try {
       const { attestations, warning } = this.#parts.evidence.examineStored(release, bundles, 'warn');
       const evidence = attestations.map((attestation) => ({ facts: factsOf(attestation) }));
@@ -119,6 +144,11 @@ export class PanelEndpoint {
       };
     }
   }
+}
+
+/** Relative to the page's base, which knows a path that a proxy takes off. */
+function documentOf(name: string, version: string): string {
+  return `-/npm/v1/attestations/${name.replace('/', '%2f')}@${encodeURIComponent(version)}`;
 }
 
 function factsOf({ predicateType, verified }: VerifiedAttestation): readonly Fact[] {
@@ -139,7 +169,7 @@ function factsOf({ predicateType, verified }: VerifiedAttestation): readonly Fac
     add('Workflow', claims.buildConfigUri, claims.buildConfigUri);
     add('Run', claims.runInvocationUri, claims.runInvocationUri);
   } else {
-    add('Signed by', predicateType === publishAttestationType ? 'this registry, which took it' : 'a key');
+    add('Signed by', predicateType === publishAttestationType ? 'the registry that took it' : 'a key');
   }
   add('Statement', predicateType, predicateType);
   add(

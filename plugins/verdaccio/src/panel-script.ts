@@ -6,6 +6,14 @@
 export const panelScript = `(() => {
   'use strict';
   const id = 'signet-panel';
+  // Colours that stand out from light and dark pages alike, three to one at least (WCAG 2.2, 1.4.11).
+  const marks = {
+    verified: ['\\u2713', '#3d9142'],
+    refused: ['\\u2717', '#ef5350'],
+    unsigned: ['\\u2013', '#888888'],
+    foreign: ['\\u2013', '#888888'],
+  };
+
   // Which version the page is about, and what is known of it.
   let shown = '';
   let facts;
@@ -47,7 +55,14 @@ export const panelScript = `(() => {
     box.id = id;
     box.dataset.state = facts.state;
     box.setAttribute('aria-label', 'Evidence');
-    box.append(element('h2', facts.title, 'font-size:1rem;margin:0 0 .25rem;font-weight:600'));
+    const [mark, colour] = marks[facts.state] ?? marks.foreign;
+    // Drawn, not said: the title says it.
+    box.style.borderLeft = '4px solid ' + colour;
+    const title = element('h2', undefined, 'font-size:1rem;margin:0 0 .25rem;font-weight:600');
+    const drawn = element('span', mark, 'display:inline-block;width:1.3em;color:' + colour);
+    drawn.setAttribute('aria-hidden', 'true');
+    title.append(drawn, facts.title);
+    box.append(title);
     if (facts.explanation) box.append(element('p', facts.explanation, 'margin:0 0 .25rem'));
     for (const one of facts.evidence) {
       const list = element('dl', undefined, 'margin:.5rem 0 0;border-top:1px solid rgba(128,128,128,.3)');

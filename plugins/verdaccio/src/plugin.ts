@@ -140,7 +140,7 @@ export default class SignetPlugin {
       new BatchEndpoint({ names, auth, reader, proxied: uplinks?.evidenceOf }).handle,
       new BundleEndpoint({ ...shared, onAttached: forget }).handle,
       visibilityEndpoint(auth),
-      ...(configuration.panel ? [new PanelEndpoint({ ...shared, names }).handle] : []),
+      ...(configuration.panel ? [new PanelEndpoint({ ...shared, names, proofOf: uplinks?.proofOf }).handle] : []),
       ...(signer === undefined && pinned.length === 0
         ? []
         : [keyEndpoint(() => mergeKeys(signer?.keys() ?? noKeys, pinned))]),

@@ -4,6 +4,7 @@ import {
   examineAttestationDocument,
   parseIntegrity,
   type RegistryKey,
+  type VerifiedAttestation,
   verifyRegistrySignatures,
 } from '@signet/client/npm';
 import {
@@ -31,6 +32,13 @@ export interface UplinkJudgeParts {
   readonly keys: readonly RegistryKey[];
   readonly rules: RuleFiles;
   readonly attestations: UplinkAttestations;
+}
+
+/** What is proven about a version of an uplink. */
+export interface ProxiedProof {
+  /** Whether its registry signed name, version and bytes, under a pinned key. */
+  readonly signed: boolean;
+  readonly attestations: readonly VerifiedAttestation[];
 }
 
 /** The root for names that no other owns, where the policy names none. */
@@ -65,13 +73,13 @@ export class UplinkJudge {
    *
    * @throws a refusal: 403 when evidence is false or missing, 503 when it cannot be had now
    */
-  async examine(proxied: ProxiedVersion): Promise<void> {
+  async examine(proxied: ProxiedVersion): Promise<ProxiedProof> {
     const { configuration, rules, keys } = this.#parts;
     const { name, version, integrity } = proxied;
     const subject = `${name}@${version}`;
     const required = configuration.mode === 'require';
     if (integrity === undefined || !isSingleSha512(integrity)) {
-      if (integrity === undefined && !required) return;
+      if (integrity === undefined && !required) return { signed: false, attestations: [] };
       throw refused('ERR_INTEGRITY_FORMAT', `${subject} comes from its uplink without a single sha512`);
     }
     const signature = this.#signature(proxied, integrity);
@@ -87,20 +95,22 @@ export class UplinkJudge {
     const document = await this.#document(proxied, concerned);
     const attestations: AttestationFacts[] =
       signature === undefined ? [] : [{ ...signature, verified: { ...signature.verified, trustRoot: root.name } }];
+    let verified: readonly VerifiedAttestation[] = [];
     if (document !== undefined) {
       const trust = this.#material(root);
       const examined = examineAttestationDocument(document, { name, version, integrity, trust, registryKeys: keys });
       const [false_] = examined.invalid;
       if (false_ !== undefined)
         throw refused(false_.error.code, `The evidence for ${subject} does not hold: ${false_.error.message}`);
-      attestations.push(...examined.attestations);
+      verified = examined.attestations;
+      attestations.push(...verified);
     }
     const decision = evaluatePolicy(effective, { name, version, integrity, attestations });
     const denied = decision.violations.filter(
       // In `verify` a name that no rule speaks of passes, whatever the policy says of those.
       ({ severity, code }) => severity === 'error' && (required || code !== 'TP101'),
     );
-    if (denied.length === 0) return;
+    if (denied.length === 0) return { signed: signature !== undefined, attestations: verified };
     const reasons = denied.map(({ code, message, expected, found }) => {
       const difference = expected === undefined ? '' : `, expected ${expected}, found ${found ?? 'nothing'}`;
       return `${message}${difference} (${code})`;

@@ -9,7 +9,7 @@ import type { EvidenceStorage } from './storage.ts';
 import { UplinkAttestations } from './uplink-attestations.ts';
 import { uplinkEndpoint } from './uplink-endpoint.ts';
 import { UplinkGate } from './uplink-gate.ts';
-import { UplinkJudge } from './uplink-judge.ts';
+import { type ProxiedProof, UplinkJudge } from './uplink-judge.ts';
 import { readUplinkKeys, servedUplinkKeys } from './uplink-keys.ts';
 import type { UplinkStorage } from './uplink-storage.ts';
 import type { Auth, Logger, Middleware, Storage } from './verdaccio-host.ts';
@@ -21,7 +21,12 @@ export interface OpenUplinks {
   readonly keys: readonly ServedKey[];
   readonly endpoint: Middleware;
   readonly evidenceOf: ProxiedEvidence;
+  /** Judges a version that is known here. @throws a refusal, as the gate would */
+  readonly proofOf: ProofOfProxied;
 }
+
+/** @returns undefined when there is no such version here */
+export type ProofOfProxied = (name: string, version: string) => Promise<ProxiedProof | undefined>;
 
 /** What uplinks are watched with. */
 export interface UplinkParts {
@@ -66,6 +71,10 @@ export function openUplinks(parts: UplinkParts): OpenUplinks | undefined {
   return {
     keys: servedUplinkKeys(keys),
     endpoint: uplinkEndpoint({ names, auth, uplinks, attestations }),
+    proofOf: async (name, version) => {
+      const known = await uplinks.known(name, version);
+      return known === undefined ? undefined : judge.examine(known);
+    },
     evidenceOf: async (name, version) => {
       if (uplinks.uplinksOf(name).length === 0) return undefined;
       const known = await uplinks.known(name, version);
