@@ -4,9 +4,10 @@ import { connect, type Socket } from 'node:net';
 
 /** What reading one address over and over came to. */
 export interface Reads {
+  readonly requests: number;
   readonly perSecond: number;
-  /** Processor time of the server for one request, microseconds; undefined where the system does not tell. */
-  readonly cpu: number | undefined;
+  /** Processor time of the server, microseconds; NaN where the system does not tell. */
+  readonly cpu: number;
 }
 
 /**
@@ -42,9 +43,8 @@ export async function readFor(
     }),
   );
   const requests = counts.reduce((sum, count) => sum + count, 0);
-  const after = cpuTime(options.pid);
-  const cpu = before === undefined || after === undefined ? undefined : ((after - before) * 1e6) / requests;
-  return { perSecond: (requests * 1000) / (performance.now() - start), cpu };
+  const cpu = (cpuTime(options.pid) - before) * 1e6;
+  return { requests, perSecond: (requests * 1000) / (performance.now() - start), cpu };
 }
 
 /** Resolves when an answer has been read to its end, by its length or its last chunk. */
@@ -91,14 +91,14 @@ function answerOf(socket: Socket): Promise<void> {
   });
 }
 
-/** Processor time that a process has used, user and system, seconds (proc(5)). */
-function cpuTime(pid: number): number | undefined {
+/** Processor time that a process has used, user and system, seconds (proc(5)); NaN where the system does not tell. */
+export function cpuTime(pid: number): number {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
     // Ticks of a hundredth of a second on every Linux that Node runs on.
     return (Number(fields[11]) + Number(fields[12])) / 100;
   } catch {
-    return undefined;
+    return Number.NaN;
   }
 }
