@@ -200,11 +200,22 @@ async function measure(workshop: Workshop, instance: Instance, url: string, pack
       `${name.padEnd(28)}${median(name).toFixed(0).padStart(8)}${least.toFixed(0).padStart(8)}${more}\n`,
     );
   }
+  for (const what of ['first time', 'everything remembered']) {
+    if (what === 'first time') await rm(cache, { recursive: true, force: true });
+    const { stderr } = await succeed(
+      workshop.node(['--import', tellMemory, command, 'verify', 'package-lock.json'], options),
+    );
+    process.stdout.write(`signet verify, ${what}: ${/most memory: (\d+)/.exec(stderr)?.[1]} MB at most\n`);
+  }
+  const start = performance.now();
   const audit = await workshop.npm(['audit', 'signatures'], options);
-  process.stdout.write(
-    `npm audit signatures ends with ${audit.code}: ${(audit.stderr || audit.stdout).trim().split('\n')[0]}\n`,
-  );
+  const took = (performance.now() - start).toFixed(0);
+  const said = (audit.stderr || audit.stdout).trim().split('\n')[0];
+  process.stdout.write(`npm audit signatures ends with ${audit.code} after ${took} ms: ${said}\n`);
 }
+
+/** Says at its end how much memory a process has had resident, its threads included. */
+const tellMemory = `data:text/javascript,process.on('exit',()=>process.stderr.write('most memory: '+Math.round(process.resourceUsage().maxRSS/1024)))`;
 
 async function timed(run: () => Promise<unknown>): Promise<number> {
   const start = performance.now();

@@ -146,10 +146,13 @@ describe('lockfiles', () => {
   });
 
   it('are refused with a key twice, of which readers take different ones', () => {
-    const text = lock({ 'node_modules/a': { version: '1.0.0', integrity } });
-    assert.throws(() => readPackageLock(text.replace('"version":"1.0.0"', '"version":"9.0.0","version":"1.0.0"')), {
-      code: 'ERR_LOCKFILE',
-    });
+    const compact = lock({ 'node_modules/a': { version: '1.0.0', integrity } });
+    for (const text of [compact, `${JSON.stringify(JSON.parse(compact), undefined, 2)}\n`]) {
+      assert.equal(readPackageLock(text).packages.length, 1);
+      const twice = text.replace(/"integrity"/, '"version": "9.0.0",\n      "integrity"');
+      assert.throws(() => readPackageLock(twice), { code: 'ERR_LOCKFILE', message: /version.*twice|twice.*version/ });
+      assert.throws(() => readPackageLock(text.slice(0, -3)), { code: 'ERR_LOCKFILE' });
+    }
   });
 
   for (const [what, entry] of Object.entries({
