@@ -1,5 +1,6 @@
 import { openSigner, type Signer } from '@signet/primitives/keys';
 import {
+  entryTypeModules,
   LogShards,
   logOrigin,
   openTransparencyLog,
@@ -29,7 +30,8 @@ export class InstanceLogs {
 
   /** @throws what opening a log or a key throws */
   static async open({ layout, urls, configuration }: Instance, passphrase: string | undefined): Promise<InstanceLogs> {
-    const { created } = configuration;
+    const { created, log: rules } = configuration;
+    const entryTypes = rules === undefined ? [] : entryTypeModules(rules, layout.directory);
     const signer = (service: 'log' | 'log-v1', number: number): Promise<Signer> =>
       openSigner(generationPaths(layout, service, number).key, passphrase === undefined ? {} : { passphrase });
     const v2 = await LogShards.open({
@@ -51,7 +53,7 @@ export class InstanceLogs {
               directory: layout.logV1Directory,
               created,
               open: async ({ number, directory }) =>
-                RekorV1Tree.open({ directory, host, signer: await signer('log-v1', number) }),
+                RekorV1Tree.open({ directory, host, entryTypes, signer: await signer('log-v1', number) }),
             });
       return new InstanceLogs(v2, v1);
     } catch (error) {

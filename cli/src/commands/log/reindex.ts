@@ -14,13 +14,13 @@ export const reindex: Command = {
   async run(context, values, positionals) {
     if (positionals.length > 0) throw new SignetError('ERR_USAGE', 'signet log reindex takes flags only');
     const server = await loadLogServer();
+    const directory = logDirectory(context, values);
+    const v1 = flagOption(values, 'v1');
+    const entryTypes = v1 ? await server.readEntryTypes(directory) : [];
     const shards: { number: number; entries: number }[] = [];
     context.progress('indexing');
-    for (const { number, directory } of server.findShards(
-      logDirectory(context, values),
-      flagOption(values, 'v1') ? 'log-v1' : 'log',
-    )) {
-      shards.push({ number, entries: await server.reindexLog(directory) });
+    for (const place of server.findShards(directory, v1 ? 'log-v1' : 'log')) {
+      shards.push({ number: place.number, entries: await server.reindexLog(place.directory, entryTypes) });
     }
     if (context.json) context.printJson({ format: 1, shards });
     else for (const { number, entries } of shards) context.print(`shard ${number}: ${entries} entries indexed`);

@@ -32,10 +32,11 @@ export type { SearchQuery } from './search/entry-index.ts';
 export type { FoundEntries } from './search/index-database.ts';
 export type { SearchTerm } from './search/search-keys.ts';
 export { type ExportedShard, exportLog } from './standalone/export-log.ts';
-export { type LogLayout, logLayout, openSettings } from './standalone/log-directory.ts';
+export { type LogLayout, logLayout, openSettings, readEntryTypes } from './standalone/log-directory.ts';
 export { type RotateLogOptions, rotateLog } from './standalone/rotate-log.ts';
 export { type Rotation, type RunningLog, type ServeLogOptions, serveLog } from './standalone/serve-log.ts';
 export {
+  entryTypeModules,
   formatLogSettings,
   type LogRules,
   type LogSettings,

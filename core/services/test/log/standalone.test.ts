@@ -1,21 +1,26 @@
 import assert from 'node:assert/strict';
+import { sign } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseSigningConfig, parseTrustedRoot, SignetError } from '@signet/primitives/formats';
 import { generateSigner } from '@signet/primitives/keys';
 import {
   formatLogSettings,
   parseLogSettings,
   type RunningLog,
+  readEntryTypes,
+  reindexLog,
   rotateLog,
   type ServeLogOptions,
   serveLog,
 } from '@signet/services/log';
 import { entryRequest } from './log-requests.ts';
+import { base64, makeKey, sha256 } from './rekor-v1/proposals.ts';
 
 const hasCode =
   (code: string) =>
@@ -180,6 +185,39 @@ describe('a log that is served by itself', () => {
     assert.doesNotMatch(lines, /a-secret-of-a-reader/);
   });
 
+  it('takes and finds entries of the types that its settings name, also in an index that is built again', async () => {
+    const plugIn = fileURLToPath(new URL('types/checksums.ts', import.meta.url));
+    await serve();
+    await close();
+    const file = join(directory, 'log.yaml');
+    const settings = await readFile(file, 'utf8');
+    const named = settings.replace('entryTypes: []', `entryTypes: [${JSON.stringify(plugIn)}]`);
+    assert.notEqual(named, settings);
+    await writeFile(file, named);
+    const key = makeKey();
+    const list = `${sha256('one')}  one.tgz\n`;
+    const content = base64(sign('sha256', Buffer.from(list), key.privateKey));
+    const signature = { format: 'x509', content, publicKey: base64(key.pem) };
+    const spec = { list: base64(list), signature };
+    const post = (path: string, body: object) =>
+      fetch(at(running as RunningLog, `/log-v1${path}`), { method: 'POST', body: JSON.stringify(body) });
+    const found = async () =>
+      (await (await post('/api/v1/index/retrieve', { hash: sha256('one') })).json()) as string[];
+    await serve();
+    const answer = await post('/api/v1/log/entries', { apiVersion: '0.0.1', kind: 'checksums', spec });
+    assert.equal(answer.status, 201);
+    assert.equal((await found()).length, 1);
+    await close();
+    const modules = await readEntryTypes(directory);
+    assert.deepEqual(modules, [pathToFileURL(plugIn).href]);
+    assert.equal(await reindexLog(join(directory, 'log-v1'), modules), 1);
+    await serve();
+    assert.equal((await found()).length, 1);
+    await close();
+    await writeFile(file, settings.replace('entryTypes: []', 'entryTypes: ["./missing.js"]'));
+    await assert.rejects(serve(), hasCode('ERR_LOG_TYPE'));
+  });
+
   it('applies the limits of its settings, by the address that a trusted proxy names', async () => {
     const { layout } = await serve();
     await close();
@@ -208,6 +246,7 @@ describe('log.yaml', () => {
     readTokens: ['a-token-of-a-reader'],
     proxies: ['10.0.0.0/8'],
     dsse: false,
+    entryTypes: ['./types/checksums.js', '@acme/log-types'],
     limits: { requestBytes: 4096, waiting: 10, attestationBytes: 1000, issuer: { perSecond: 0.5, burst: 2 } },
   });
 

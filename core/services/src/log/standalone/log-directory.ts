@@ -2,11 +2,20 @@ import { access, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SignetError, utf8 } from '@signet/primitives/formats';
 import { createKeyFile, openKeyFile, type Signer } from '@signet/primitives/keys';
+import { parse } from 'yaml';
 import { replaceFile } from '../engine/append-file.ts';
 import { LogShards, type ShardPlace } from '../log-shards.ts';
 import { RekorV1Tree } from '../rekor-v1/index.ts';
 import { logOrigin, openTransparencyLog, type TransparencyLog } from '../transparency-log.ts';
-import { defaultLimits, formatLogSettings, type LogSettings, parseLogSettings, parseLogUrl } from './settings.ts';
+import {
+  defaultLimits,
+  entryTypeModules,
+  formatLogSettings,
+  type LogSettings,
+  parseLogSettings,
+  parseLogUrl,
+  readLogRules,
+} from './settings.ts';
 import { logSigningConfig, logTrustedRoot, type ShardedLogs, shardUrl } from './trust-documents.ts';
 
 /** Where everything of a log that is served by itself lies. */
@@ -70,11 +79,28 @@ export async function createSettings(layout: LogLayout, { publicUrl, host, port 
     readTokens: [],
     proxies: [],
     dsse: true,
+    entryTypes: [],
     limits: defaultLimits,
   };
   await mkdir(layout.directory, { recursive: true });
   replaceFile(layout.settingsFile, utf8(formatLogSettings(settings)));
   return settings;
+}
+
+/**
+ * Modules of the entry types that the v1 log of a data directory is opened with, whether the log is served by itself or by an
+ * instance: its index is built again with the same.
+ *
+ * @throws ERR_LOG_CONFIG, ERR_LOG_FORMAT
+ */
+export async function readEntryTypes(directory: string): Promise<readonly string[]> {
+  const layout = logLayout(directory);
+  const settings = await openSettings(layout, {});
+  if (settings !== undefined) return entryTypeModules(settings, directory);
+  const path = join(directory, 'instance.yaml');
+  if (!(await exists(path))) return [];
+  const { log } = (parse(await readFile(path, 'utf8'), { maxAliasCount: 0 }) ?? {}) as { log?: unknown };
+  return log === undefined ? [] : entryTypeModules(readLogRules(log, path), directory);
 }
 
 /** Both logs of a directory: entries of Rekor's two versions lie in trees of their own. */
@@ -105,6 +131,7 @@ export async function openLogs(
     await mkdir(directory, { recursive: true });
   }
   const fatal = onFatal === undefined ? {} : { onFatal };
+  const entryTypes = entryTypeModules(settings, layout.directory);
   const opened: { shards?: LogShards<TransparencyLog>; v1?: LogShards<RekorV1Tree> } = {};
   const onChange = (): void => {
     const { shards, v1 } = opened;
@@ -139,6 +166,7 @@ export async function openLogs(
           ...fatal,
           directory: place.directory,
           host: new URL(publicUrl).host,
+          entryTypes,
           signer: await shardSigner(layout, 'log-v1', place, passphrase),
         }),
       onChange,

@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { SignetError } from '@signet/primitives/formats';
 import { parseDocument } from 'yaml';
 import type { RateLimits } from '../http/rate-limits.ts';
@@ -13,6 +15,8 @@ export interface LogRules {
   readonly proxies: readonly string[];
   /** Whether the older kind of entry for envelopes is taken. */
   readonly dsse: boolean;
+  /** Modules of entry types that the v1 log takes beyond Rekor's: package names, or paths that begin with `./` or `/`. */
+  readonly entryTypes: readonly string[];
   readonly limits: RateLimits & {
     /** Largest request in bytes. */
     readonly requestBytes: number;
@@ -41,7 +45,7 @@ export const defaultLimits: LogSettings['limits'] = {
   search: { perSecond: 20, burst: 200 },
 };
 
-const ruleKeys = ['readTokens', 'proxies', 'dsse', 'limits'];
+const ruleKeys = ['readTokens', 'proxies', 'dsse', 'entryTypes', 'limits'];
 const keys = ['version', 'publicUrl', 'created', 'listen', ...ruleKeys];
 const rateKeys = ['address', 'issuer', 'identity', 'search'] as const;
 
@@ -90,11 +94,21 @@ export function routeOptions({ readTokens, dsse, limits }: LogRules): { v1: Reko
   return { v1: { ...both, attestationBytes }, v2: { ...both, dsse } };
 }
 
+/**
+ * The modules of a log's entry types as `import` takes them.
+ *
+ * @param directory from which paths begin
+ */
+export function entryTypeModules({ entryTypes }: Pick<LogRules, 'entryTypes'>, directory: string): string[] {
+  return entryTypes.map((name) => (/^\.{0,2}\//.test(name) ? pathToFileURL(resolve(directory, name)).href : name));
+}
+
 function rulesIn(path: string, root: Readonly<Record<string, unknown>>): LogRules {
   return {
     readTokens: texts(path, 'readTokens', root.readTokens ?? []),
     proxies: texts(path, 'proxies', root.proxies ?? []),
     dsse: truth(path, 'dsse', root.dsse ?? true),
+    entryTypes: texts(path, 'entryTypes', root.entryTypes ?? []),
     limits: readLimits(path, root.limits ?? {}),
   };
 }
@@ -125,6 +139,9 @@ readTokens: ${JSON.stringify(settings.readTokens)}
 
 # Whether the older kind of entry for envelopes is taken, which clients of sigstore-js still send.
 dsse: ${settings.dsse}
+
+# Modules of entry types that the v1 log takes beyond Rekor's: package names, or paths from this file on, as ./checksums.js.
+entryTypes: ${JSON.stringify(settings.entryTypes)}
 
 limits:
   # Largest request; an entry itself has at most 65,535 bytes.
