@@ -124,7 +124,8 @@ export async function openMaterial(
   passphrase: string | undefined,
   generations: Generations = firstGenerations,
 ): Promise<InstanceMaterial> {
-  const options = passphrase === undefined ? {} : { passphrase };
+  // One thread answers all requests; what signs for many of them at a time does so on others.
+  const options = { aside: true, ...(passphrase === undefined ? {} : { passphrase }) };
   const open = async (path: string): Promise<Signer> => {
     if (await exists(path)) return openSigner(path, options);
     throw new SignetError(
@@ -160,7 +161,7 @@ export async function openMaterial(
 
 /** The signer of one certificate log. @throws ERR_KEY_FILE, ERR_KEY_SIGNER */
 export function openCertificateLogSigner(path: string, passphrase: string | undefined): Promise<Signer> {
-  return openSigner(path, passphrase === undefined ? {} : { passphrase });
+  return openSigner(path, { aside: true, ...(passphrase === undefined ? {} : { passphrase }) });
 }
 
 /** Organization of the instance's certificates. */

@@ -165,6 +165,7 @@ class OpenServices implements Services {
       issuers,
       certificateLog: { addPreChain: (chain) => certificateLog.addIssued(chain) },
       certificateLogKey: certificateLogKey.spki,
+      certificateLogIsHere: true,
       usedTokens,
       onIssued: (principal, time) => issued.add(principal, time),
     });

@@ -22,6 +22,8 @@ import { sendLoad } from './authority-load.ts';
 
 const p256 = 'PKIX_ECDSA_P256_SHA_256';
 const p384 = 'PKIX_ECDSA_P384_SHA_384';
+/** As an instance opens the keys of its services. */
+const aside = { aside: true };
 const connections = 64;
 const seconds = 5;
 
@@ -91,7 +93,7 @@ async function measureAuthority(name: string, rootDetails: KeyDetails, intermedi
   const directory = await mkdtemp(join(tmpdir(), 'signet-bench-'));
   const issuer = await startIssuer();
   const rootSigner = generateSigner(rootDetails);
-  const signer = generateSigner(intermediateDetails);
+  const signer = generateSigner(intermediateDetails, aside);
   const notBefore = new Date(Date.now() - 60_000);
   const { root, intermediate } = await createAuthority({
     name: 'bench',
@@ -99,7 +101,7 @@ async function measureAuthority(name: string, rootDetails: KeyDetails, intermedi
     intermediateSigner: signer,
     notBefore,
   });
-  const logSigner = generateSigner(p256);
+  const logSigner = generateSigner(p256, aside);
   const certificateLog = await openCertificateLog({
     directory: join(directory, 'ct'),
     origin: 'bench.example/ct',
@@ -113,6 +115,7 @@ async function measureAuthority(name: string, rootDetails: KeyDetails, intermedi
       issuers: parseIssuers(JSON.stringify({ 'oidc-issuers': { [issuer.url]: { type: 'github-workflow' } } })),
       certificateLog: { addPreChain: (chain) => certificateLog.addIssued(chain) },
       certificateLogKey: logSigner.publicKey.spki,
+      certificateLogIsHere: true,
     });
     const bodies = await Promise.all(Array.from({ length: 64 }, () => certificateRequest(issuer)));
     await measure(name, caRoutes(authority), '/api/v2/signingCert', 'application/json', bodies);
@@ -186,7 +189,7 @@ async function certificateRequest(issuer: BenchIssuer): Promise<Uint8Array> {
 }
 
 async function measureTimestamps(name: string, details: KeyDetails) {
-  const signer = generateSigner(details);
+  const signer = generateSigner(details, aside);
   const { root, leaf } = await createTimestampChain({ name: 'bench', rootSigner: generateSigner(p384), signer });
   const authority = new TimestampAuthority({ signer, chain: [leaf, root] });
   const bodies = Array.from({ length: 64 }, (_, index) =>

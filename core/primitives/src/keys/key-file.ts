@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, createPrivateKey, type KeyObject, ran
 import { link, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { describeValue, fromBase64, isKeyDetails, type KeyDetails, SignetError, toBase64 } from '../formats/index.ts';
-import { generatePrivateKey, signerFromPrivateKey } from './memory.ts';
+import { generatePrivateKey, type SigningPlace, signerFromPrivateKey } from './memory.ts';
 import type { Signer } from './signer.ts';
 
 /** What a key file holds: JSON with a format version (ARCHITECTURE, decision 17). */
@@ -23,7 +23,7 @@ interface KeyFile {
   };
 }
 
-export interface KeyFileOptions {
+export interface KeyFileOptions extends SigningPlace {
   /** Encrypts or decrypts the file; without it the file's mode is its only guard. */
   readonly passphrase?: string;
 }
@@ -49,7 +49,7 @@ export async function createKeyFile(
 ): Promise<Signer> {
   const privateKey = generatePrivateKey(keyDetails);
   await writeKeyFile(path, privateKey, keyDetails, options);
-  return signerFromPrivateKey(privateKey, keyDetails);
+  return signerFromPrivateKey(privateKey, keyDetails, options);
 }
 
 /** Writes an existing private key as {@link createKeyFile} does. */
@@ -95,7 +95,7 @@ export async function writeKeyFile(
  */
 export async function openKeyFile(path: string, options: KeyFileOptions = {}): Promise<Signer> {
   const { privateKey, keyDetails } = await readKeyFile(path, options);
-  return signerFromPrivateKey(privateKey, keyDetails);
+  return signerFromPrivateKey(privateKey, keyDetails, options);
 }
 
 /**

@@ -17,13 +17,26 @@ import {
 } from '../formats/index.ts';
 import type { Signer } from './signer.ts';
 
+/** Where signatures are made. */
+export interface SigningPlace {
+  /**
+   * Always on another thread, for a server whose one thread has other requests to answer. Otherwise only signatures that take
+   * longer than the way there and back: a fast one alone is sooner done at once.
+   */
+  readonly aside?: boolean;
+}
+
 /**
  * A signer over a private key of this process.
  *
  * @param keyDetails by default the registry's algorithm for the key's kind and size
  * @throws ERR_KEY_UNSUPPORTED when the algorithm is not for the key
  */
-export function signerFromPrivateKey(privateKey: KeyObject, keyDetails?: KeyDetails): Signer {
+export function signerFromPrivateKey(
+  privateKey: KeyObject,
+  keyDetails?: KeyDetails,
+  { aside = false }: SigningPlace = {},
+): Signer {
   const publicKey = parsePublicKeyInfo(
     new Uint8Array(createPublicKey(privateKey).export({ format: 'der', type: 'spki' })),
   );
@@ -40,7 +53,7 @@ export function signerFromPrivateKey(privateKey: KeyObject, keyDetails?: KeyDeta
     : privateKey;
   // A signature of a large key takes up to a millisecond, which other requests need not wait for; for the fast ones the way to
   // another thread and back costs more than the signature.
-  const fast = details === 'PKIX_ECDSA_P256_SHA_256' || details === 'PKIX_ED25519';
+  const fast = !aside && (details === 'PKIX_ECDSA_P256_SHA_256' || details === 'PKIX_ED25519');
   return {
     publicKey,
     keyDetails: details,
@@ -113,6 +126,6 @@ export function generatePrivateKey(keyDetails: KeyDetails): KeyObject {
 }
 
 /** A signer with a fresh private key that exists in this process alone. @throws ERR_KEY_UNSUPPORTED */
-export function generateSigner(keyDetails: KeyDetails = 'PKIX_ECDSA_P256_SHA_256'): Signer {
-  return signerFromPrivateKey(generatePrivateKey(keyDetails), keyDetails);
+export function generateSigner(keyDetails: KeyDetails = 'PKIX_ECDSA_P256_SHA_256', place: SigningPlace = {}): Signer {
+  return signerFromPrivateKey(generatePrivateKey(keyDetails), keyDetails, place);
 }

@@ -32,6 +32,8 @@ describe('key files', () => {
       assert.ok(equalBytes(opened.publicKey.spki, created.publicKey.spki));
       const signature = await opened.sign(message);
       assert.ok(verifySignature({ key: importPublicKey(created.publicKey), details, message, signature }));
+      const aside = await (await openKeyFile(path, { aside: true })).sign(message);
+      assert.ok(verifySignature({ key: importPublicKey(created.publicKey), details, message, signature: aside }));
     });
   }
 

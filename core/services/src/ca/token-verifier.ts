@@ -14,7 +14,7 @@ export interface VerifiedToken {
   readonly claims: Readonly<Record<string, unknown>>;
   readonly expiresAt: Date;
   /** Names this token among its issuer's and reveals nothing of it. */
-  readonly id: string;
+  id(): string;
 }
 
 const maxTokenLength = 32 * 1024;
@@ -57,7 +57,7 @@ export class TokenVerifier {
       claims: payload,
       // A far future beyond what Date holds is simply never.
       expiresAt: new Date(Math.min((exp + issuer.clockSkewSeconds) * 1000, 8.64e15)),
-      id: tokenId(token, payload),
+      id: () => tokenId(token, payload),
     };
   }
 

@@ -39,7 +39,11 @@ export interface TestAuthority {
 /** A new authority with the given issuer configuration. */
 export async function makeAuthority(
   configuration: string | object,
-  options: { clock?: () => Date; keyDetails?: 'PKIX_ECDSA_P256_SHA_256' | 'PKIX_ECDSA_P384_SHA_384' } = {},
+  options: {
+    clock?: () => Date;
+    keyDetails?: 'PKIX_ECDSA_P256_SHA_256' | 'PKIX_ECDSA_P384_SHA_384';
+    certificateLogIsHere?: boolean;
+  } = {},
 ): Promise<TestAuthority> {
   const rootSigner = generateSigner('PKIX_ECDSA_P384_SHA_384');
   const intermediateSigner = generateSigner(options.keyDetails ?? 'PKIX_ECDSA_P384_SHA_384');
@@ -53,6 +57,7 @@ export async function makeAuthority(
     issuers: parseIssuers(typeof configuration === 'string' ? configuration : JSON.stringify(configuration)),
     certificateLog: log,
     certificateLogKey: log.signer.publicKey.spki,
+    certificateLogIsHere: options.certificateLogIsHere ?? false,
     ...(options.clock === undefined ? {} : { clock: options.clock }),
   });
   return { authority, log, root, intermediate, intermediateSigner };

@@ -324,6 +324,31 @@ describe('a certificate authority', () => {
     });
   }
 
+  it('looks at promises of a log in its own process now and then, and at all once one did not hold', async () => {
+    const { authority, log } = await makeAuthority(
+      { 'oidc-issuers': { [provider.url]: { type: 'email' } } },
+      { certificateLogIsHere: true },
+    );
+    const token = await provider.token({ email: address, email_verified: true });
+    const proof = await prove(address);
+    const issue = () => authority.issue({ token, ...proof });
+    const fails = () =>
+      issue().then(
+        () => false,
+        (error: { code?: string }) => error.code === 'ERR_CT_LOG',
+      );
+    log.bend = (sct) => ({ ...sct, signatureAlgorithm: 1 });
+    assert.equal(await fails(), true);
+    assert.equal(await fails(), true);
+    log.bend = (sct) => sct;
+    await issue();
+    log.bend = (sct) => ({ ...sct, signatureAlgorithm: 1 });
+    let passed = 0;
+    while (!(await fails())) passed++;
+    assert.equal(passed, 99);
+    assert.equal(await fails(), true);
+  });
+
   for (const keyDetails of ['PKIX_ECDSA_P256_SHA_256', 'PKIX_RSA_PKCS1V15_2048_SHA256', 'PKIX_ED25519'] as const) {
     it(`can sign with keys for ${keyDetails}`, async () => {
       const intermediateSigner = generateSigner(keyDetails);
