@@ -9,6 +9,7 @@ import {
   textOption,
 } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { describeExpectedCertificate } from '../expected-certificate.ts';
 import { namedServices, signingOptions, tokenFor } from '../signing-options.ts';
 import { signingTransport } from '../signing-transport.ts';
 import { paint } from '../terminal.ts';
@@ -185,6 +186,13 @@ function accessOption(values: OptionValues): 'public' | 'restricted' | undefined
   throw new SignetError('ERR_USAGE', '--access is public or restricted', { found: access });
 }
 
+/** The types of what would be attested beside the provenance. */
+function extraTypes({ sbom, audit }: RehearsalOptions): readonly string[] {
+  const types = { cyclonedx: 'https://cyclonedx.org/bom', spdx: 'https://spdx.dev/Document' };
+  const scan = 'https://cosign.sigstore.dev/attestation/vuln/v1';
+  return [...(sbom === undefined ? [] : [types[sbom]]), ...(audit === true ? [scan] : [])];
+}
+
 type RehearsalOptions = Parameters<typeof import('@signet/client/publish').rehearsePublish>[0];
 
 async function rehearse(
@@ -194,6 +202,7 @@ async function rehearse(
 ): Promise<Readonly<Record<string, unknown>>> {
   const { preflightIdentity, provenanceType, rehearsePublish } = await import('@signet/client/publish');
   const { describeToken } = await import('@signet/client/identity');
+  const { toPurl } = await import('@signet/client/npm');
   const { tokenRequirements } = await import('@signet/client/sign');
   const rehearsal = await rehearsePublish(options);
   const { audience } = await tokenRequirements(rehearsal.services.caUrl, undefined, {
@@ -212,6 +221,11 @@ async function rehearse(
     await preflightIdentity(found.token, preflight, packed, { access, predicateTypes: [provenanceType] });
   }
   const identity = found === undefined ? undefined : { ...describeToken(found.token), source: found.source };
+  const certificate = found === undefined ? undefined : await describeExpectedCertificate(found.token);
+  const statement = {
+    subject: toPurl(packed.name, packed.version),
+    predicateTypes: [provenanceType, ...extraTypes(options)],
+  };
   if (context.json) {
     return {
       format: 1,
@@ -225,6 +239,8 @@ async function rehearse(
       ...(access === undefined ? {} : { access }),
       ...(preflight.user === undefined ? {} : { user: preflight.user }),
       ...(identity === undefined ? {} : { identity }),
+      ...(certificate === undefined ? {} : { certificate }),
+      statement,
       services,
     };
   }
@@ -236,6 +252,8 @@ async function rehearse(
       ? '  identity  you would be asked to log in in the browser'
       : `  identity  ${identity.email ?? identity.subject} (issuer ${identity.issuer}, ${identity.source})`,
   );
+  if (certificate !== undefined) context.print(`  certificate for ${certificate.subjects.join(' or ')}`);
+  context.print(`  statement ${statement.predicateTypes.join(', ')} about ${statement.subject}`);
   context.print(
     `  services  ${[services.caUrl, ...services.tsaUrls, ...services.logUrls].map((url) => inert(url)).join(', ')}`,
   );

@@ -1,6 +1,7 @@
 import { inert, SignetError } from '@signet/primitives/basics';
 import { type Command, textOption } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { describeExpectedCertificate } from '../expected-certificate.ts';
 import { signingOptions } from '../signing-options.ts';
 
 const { 'identity-token-file': tokenFile, 'ca-url': caUrl } = signingOptions;
@@ -10,7 +11,8 @@ export const command: Command = {
   summary: 'the identity that you would sign with, and where it comes from',
   usage: 'whoami [flags]',
   details: [
-    'Shows which source of identity tokens would be used, why each source before it is passed over, and what the token says.\n' +
+    'Shows which source of identity tokens would be used, why each source before it is passed over, what the token says, and\n' +
+      'for whom a certificate would be; where there are several, which one is the authority’s configuration.\n' +
       'The token itself is never printed.',
   ],
   examples: [
@@ -46,13 +48,15 @@ export const command: Command = {
       signal: context.signal,
     });
     const identity = describeToken(token);
+    const certificate = await describeExpectedCertificate(token);
     if (context.json) {
-      context.printJson({ format: 1, source, skipped, identity });
+      context.printJson({ format: 1, source, skipped, identity, certificate });
       return exitCodes.ok;
     }
     context.print(`${identity.email ?? identity.subject}`);
     context.print(`  issuer   ${identity.issuer}`);
     context.print(`  subject  ${identity.subject}`);
+    for (const subject of certificate.subjects) context.print(`  certificate for ${subject}`);
     context.print(`  source   ${source}`);
     context.print(`  expires  ${identity.expires}`);
     for (const [name, value] of Object.entries(identity.claims)) {

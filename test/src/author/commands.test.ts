@@ -66,6 +66,54 @@ describe('the commands of an author', () => {
     );
   });
 
+  it('say before anything is signed for whom the certificate would be, and what would be public', async () => {
+    const { source, certificate } = await json(['whoami']);
+    assert.equal(source, 'SIGSTORE_ID_TOKEN');
+    assert.ok((certificate as { subjects: string[] }).subjects.includes(author));
+    await instance.logIn('alice');
+    await workshop.copyExample('greeting', 'rehearsed');
+    const checkpoint = async () => await (await fetch(`${instance.urls.log}/checkpoint`)).text();
+    await (await fetch(`${instance.urls.registry}-/signet/v1/policy`)).arrayBuffer();
+    const before = (await checkpoint()).split('\n')[1];
+    const rehearsal = await json(['publish', 'rehearsed', '--dry-run', '--trusted-root', instance.urls.trustedRoot]);
+    assert.ok((rehearsal.certificate as { subjects: string[] }).subjects.includes(author));
+    assert.match(JSON.stringify(rehearsal.statement), /pkg:npm\/%40example.*slsa\.dev\/provenance\/v1/);
+    assert.equal((await checkpoint()).split('\n')[1], before);
+    assert.ok(!JSON.stringify(rehearsal).includes(token), 'the token is not printed');
+    const mallory = await instance.token('mallory@example.com');
+    await refused(['publish', 'rehearsed', '--dry-run', '--trusted-root', instance.urls.trustedRoot], 15, /TP111/, {
+      SIGSTORE_ID_TOKEN: mallory,
+    });
+  });
+
+  it('publish the workspaces of a repository with one identity', async () => {
+    await instance.logIn('alice');
+    for (const name of ['one', 'two']) {
+      await workshop.copyExample('greeting', `repository/packages/${name}`, (manifest) => ({
+        ...manifest,
+        name: `@example/workspace-${name}`,
+      }));
+    }
+    const root = { name: 'root', version: '0.0.0', private: true, workspaces: ['packages/*'] };
+    await writeFile(workshop.path('repository', 'package.json'), JSON.stringify(root));
+    const options = { cwd: workshop.path('repository'), env: { SIGSTORE_ID_TOKEN: token } };
+    const { code, stdout, stderr } = await workshop.signet(
+      ['publish', '--workspaces', '--trusted-root', instance.urls.trustedRoot],
+      options,
+    );
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(stdout.trim().split('\n').sort(), [
+      '+ @example/workspace-one@1.0.0',
+      '+ @example/workspace-two@1.0.0',
+    ]);
+    const unknown = await workshop.signet(
+      ['publish', '-w', 'three', '--trusted-root', instance.urls.trustedRoot],
+      options,
+    );
+    assert.equal(unknown.code, 2);
+    assert.match(unknown.stderr, /no workspace three/);
+  });
+
   it('overwrite nothing, and log nothing for a bundle that could not be written', async () => {
     const size = async () => Number((await (await fetch(`${instance.urls.log}/checkpoint`)).text()).split('\n')[1]);
     const before = await size();
