@@ -9,7 +9,8 @@ import { UplinkScene, type Version } from './support/uplink-scene.ts';
 /** A refusal is thought over again after five seconds. */
 const reconsidered = 5100;
 
-describe('an uplink that lies', () => {
+describe('an uplink that lies', function () {
+  this.timeout(120_000);
   let scene: UplinkScene;
   const evil = packTarball({ name: '@example/x', version: '1.0.0', description: 'evil' });
 

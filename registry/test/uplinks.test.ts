@@ -3,7 +3,8 @@ import { createRequire } from 'node:module';
 import { parseRegistryKeys } from '@signet/client/npm';
 import { UplinkScene } from './support/uplink-scene.ts';
 
-describe('packages from an uplink', () => {
+describe('packages from an uplink', function () {
+  this.timeout(120_000);
   let scene: UplinkScene;
 
   before(async () => {
@@ -157,6 +158,29 @@ describe('packages from an uplink', () => {
     assert.equal((await panel('@example/unheard')).title, 'Not judged here');
   });
 
+  it('point to this registry where it has a path of its own, and elsewhere as they came', async () => {
+    const pointer = async (name: string) => {
+      type Document = { versions: Record<string, { dist: { attestations: { url: string; provenance?: object } } }> };
+      const document = (await scene.verdaccio.fetch(`/${name.replace('/', '%2f')}`)).json<Document>();
+      return document.versions['1.0.0']?.dist.attestations.url;
+    };
+    await scene.publish('@example/rooted');
+    assert.equal(
+      await pointer('@example/rooted'),
+      `${scene.proxy.origin}/-/npm/v1/attestations/@example%2frooted@1.0.0`,
+    );
+    await scene.publish('@example/below');
+    const publicUrl = 'https://acme.example/npm/';
+    const { uplinks } = (scene.configuration().middlewares as { signet: { uplinks: object } }).signet;
+    await scene.serve(scene.configuration({ publicUrl, uplinks }));
+    assert.equal(await pointer('@example/below'), `${publicUrl}-/npm/v1/attestations/@example%2fbelow@1.0.0`);
+    assert.equal((await scene.tarball('@example/below')).status, 200);
+    // As npm up to 11.10 asks: the path of the public URL twice, once taken off by the proxy before it.
+    const doubled = await scene.verdaccio.fetch('/npm/-/npm/v1/attestations/@example%2fbelow@1.0.0');
+    assert.equal(doubled.status, 200);
+    await scene.serve();
+  });
+
   it('pass unjudged in mode off, and their registry’s keys are not told', async () => {
     await scene.publish('@example/off');
     scene.lieAbout('@example/off', ({ dist }) => {
@@ -169,7 +193,8 @@ describe('packages from an uplink', () => {
     await scene.serve();
   });
 
-  it('are never those of owned names: a configuration that would send them there stops the server', async () => {
+  it('are never those of owned names: a configuration that would send them there stops the server', async function () {
+    this.timeout(240_000);
     const own = scene.configuration();
     const { upstream } = own.uplinks as Record<string, object>;
     const wrong: readonly [Record<string, unknown>, RegExp][] = [
@@ -182,7 +207,7 @@ describe('packages from an uplink', () => {
         /owns @own\/one/,
       ],
       [{ ...own, uplinks: { upstream: { ...upstream, cache: false } } }, /uplinks\.upstream has cache: false/],
-      [scene.configuration({ uplinks: 'sometimes' }), /signet\.uplinks must be one of off, verify, require/],
+      [scene.configuration({ uplinks: 'sometimes' }), /signet\.uplinks must be one of verify, require, off/],
       [scene.configuration({ uplinks: { mode: 'verify', key: 'x' } }), /unknown key signet\.uplinks\.key/],
       [scene.configuration({ uplinks: { keys: './trust-policy.yaml' } }), /holds no keys of a registry/],
       [

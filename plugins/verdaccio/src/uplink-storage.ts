@@ -29,6 +29,8 @@ export interface UplinkStorage {
   readonly proxiedPatterns: readonly string[];
   /** From now on no uplink is asked about names that `isOwned` knows. */
   closeFor(isOwned: (name: string) => boolean): void;
+  /** From now on `dist.attestations` of versions that come from uplinks points below this URL. */
+  pointTo(publicUrl: string): void;
   /** A version that is known here; no uplink is asked. */
   known(name: string, version: string): Promise<ProxiedVersion | undefined>;
   /**

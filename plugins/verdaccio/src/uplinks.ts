@@ -50,6 +50,9 @@ export function openUplinks(parts: UplinkParts): OpenUplinks | undefined {
   const uplinks = new Verdaccio6Uplinks(verdaccioStorage as unknown as ProxyingStorage);
   checkPatterns(uplinks, names);
   const mode = uplinks.proxiedPatterns.length === 0 ? 'off' : settings.mode;
+  // npm takes nothing but the path from the pointer of another registry; below a path of its own that would lead elsewhere.
+  const { publicUrl } = configuration;
+  if (mode !== 'off' && publicUrl !== undefined && new URL(publicUrl).pathname !== '/') uplinks.pointTo(publicUrl);
   const keys = mode === 'off' ? [] : readUplinkKeys(settings.keys);
   const refresh = settings.refreshSeconds * 1000;
   const attestations = new UplinkAttestations({ uplinks, storage, refresh, logger });

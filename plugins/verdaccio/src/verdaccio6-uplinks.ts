@@ -34,6 +34,8 @@ export interface ProxyingStorage extends Omit<Storage, 'localStorage'> {
   _syncUplinksMetadata(name: string, local: unknown, options: object, callback: MetadataCallback): void;
   readonly localStorage: Storage['localStorage'] & {
     addTarball(name: string, file: string, source?: object): UploadStream;
+    /** Keeps the versions of `remote` that are not known yet. */
+    updateVersions(name: string, remote: LocalManifest, callback: MetadataCallback): void;
   };
 }
 
@@ -71,6 +73,19 @@ export class Verdaccio6Uplinks implements UplinkStorage {
     const sync = storage._syncUplinksMetadata.bind(storage);
     storage._syncUplinksMetadata = (name, local, options, callback) =>
       sync(name, local, isOwned(name) ? { ...options, uplinksLook: false } : options, callback);
+  }
+
+  pointTo(publicUrl: string): void {
+    const { localStorage } = this.#storage;
+    const update = localStorage.updateVersions.bind(localStorage);
+    localStorage.updateVersions = (name, remote, callback) => {
+      for (const [version, manifest] of Object.entries(remote.versions)) {
+        const attestations = manifest?.dist?.attestations;
+        if (typeof attestations !== 'object' || attestations === null || !('url' in attestations)) continue;
+        attestations.url = `${publicUrl}${attestationsPath(name, version)}`;
+      }
+      update(name, remote, callback);
+    };
   }
 
   async known(name: string, version: string): Promise<ProxiedVersion | undefined> {
@@ -156,7 +171,7 @@ export class Verdaccio6Uplinks implements UplinkStorage {
       const uplink = this.#storage.uplinks[id];
       if (uplink === undefined) continue;
       try {
-        const found = await ask(uplink, `/-/npm/v1/attestations/${name.replace('/', '%2f')}@${version}`, limit);
+        const found = await ask(uplink, `/${attestationsPath(name, version)}`, limit);
         if (found !== undefined) return found;
       } catch (error) {
         failure ??= error;
@@ -191,6 +206,10 @@ export class Verdaccio6Uplinks implements UplinkStorage {
     });
     return asked ? this.#manifest(name) : undefined;
   }
+}
+
+function attestationsPath(name: string, version: string): string {
+  return `-/npm/v1/attestations/${name.replace('/', '%2f')}@${version}`;
 }
 
 function ask(uplink: Uplink, uri: string, limit: number): Promise<unknown> {
