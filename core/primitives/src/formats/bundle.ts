@@ -78,7 +78,8 @@ const maxEvidence = 32;
  * @throws ERR_BUNDLE_FORMAT, ERR_ENVELOPE_FORMAT, ERR_LOG_ENTRY_FORMAT, ERR_JSON, ERR_INPUT_TOO_LARGE
  */
 export function parseBundle(input: unknown): Bundle {
-  const value = typeof input === 'string' || input instanceof Uint8Array ? parseJson(input, 'bundle') : input;
+  const value =
+    typeof input === 'string' || input instanceof Uint8Array ? parseJson(input, 'bundle', { maxKeys: 20_000 }) : input;
   const object = reader.object(value, 'bundle', bundleFields);
   const mediaType = reader.string(object, 'mediaType', 'bundle');
   const version = versions.get(mediaType);

@@ -27,7 +27,7 @@ const types = ['https://in-toto.io/Statement/v1', 'https://in-toto.io/Statement/
  */
 export function parseStatement(bytes: Uint8Array): Statement {
   // Predicates are other people's documents, SBOMs for example, and nest deeper than our own.
-  const object = reader.object(parseJson(bytes, 'statement', { maxDepth: 256 }), 'statement');
+  const object = reader.object(parseJson(bytes, 'statement', { maxDepth: 256, maxKeys: 1_000_000 }), 'statement');
   const type = reader.name(reader.required(object, '_type', 'statement'), 'statement._type', types);
   const subject = reader.list(object, 'subject', 'statement', 100_000).map(readSubject);
   const predicateType = reader.string(object, 'predicateType', 'statement');

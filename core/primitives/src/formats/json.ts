@@ -13,6 +13,8 @@ export interface JsonLimits {
   readonly maxLength?: number;
   /** Deepest nesting of objects and arrays; 64 when absent. */
   readonly maxDepth?: number;
+  /** Most keys of all objects together; as many as the length allows when absent. */
+  readonly maxKeys?: number;
 }
 
 const defaultMaxLength = 8 * 1024 * 1024;
@@ -20,7 +22,7 @@ const defaultMaxDepth = 64;
 
 /**
  * Parses JSON of RFC 8259 and refuses what readers understand differently: an object with one key twice, and nesting
- * that is deep enough to exhaust somebody's stack, which is looked for before anything is built.
+ * that is deep enough to exhaust somebody's stack or more keys than anybody means, which are looked for before anything is built.
  *
  * @param text JSON, or its UTF-8 bytes
  * @param what names the document in errors
@@ -39,7 +41,7 @@ export function parseJson(text: string | Uint8Array, what: string, limits: JsonL
     );
   }
   const json = typeof text === 'string' ? text : fromUtf8(text, what);
-  const { keys, hasEscapedKey } = checkStructure(json, what, limits.maxDepth ?? defaultMaxDepth);
+  const { keys, hasEscapedKey } = checkStructure(json, what, limits);
   let value: unknown;
   try {
     value = JSON.parse(json);
@@ -65,7 +67,8 @@ const backslash = 0x5c;
  * @returns how many keys the objects have together, and whether one of them has an escape: outside strings every colon follows
  *   a key (RFC 8259 §4)
  */
-function checkStructure(json: string, what: string, maxDepth: number): { keys: number; hasEscapedKey: boolean } {
+function checkStructure(json: string, what: string, limits: JsonLimits): { keys: number; hasEscapedKey: boolean } {
+  const { maxDepth = defaultMaxDepth, maxKeys = Number.POSITIVE_INFINITY } = limits;
   let depth = 0;
   let keys = 0;
   let hasEscapedKey = false;
@@ -79,7 +82,7 @@ function checkStructure(json: string, what: string, maxDepth: number): { keys: n
         end = at;
         break;
       case 0x3a: // :
-        keys++;
+        if (++keys > maxKeys) throw new SignetError('ERR_JSON', `${what} has more than ${maxKeys} keys`);
         for (; start < end && !hasEscapedKey; start++) hasEscapedKey = json.charCodeAt(start) === backslash;
         break;
       case 0x7b: // {

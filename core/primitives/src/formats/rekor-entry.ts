@@ -85,7 +85,7 @@ const sha2Names = ['sha256', 'sha384', 'sha512'] as const;
  * @throws ERR_LOG_ENTRY_FORMAT, also for kinds and versions that bundles do not use; ERR_JSON
  */
 export function parseRekorBody(bytes: Uint8Array): RekorBody {
-  const object = reader.object(parseJson(bytes, 'log entry'), 'log entry', bodyFields);
+  const object = reader.object(parseJson(bytes, 'log entry', { maxKeys: 20_000 }), 'log entry', bodyFields);
   const kind = reader.string(object, 'kind', 'log entry');
   const version = reader.string(object, 'apiVersion', 'log entry');
   const spec = reader.field(object, 'spec', 'log entry');

@@ -50,7 +50,10 @@ const selectionFields = new Set(['selector', 'count']);
  * @throws ERR_SIGNING_CONFIG_FORMAT, ERR_JSON, ERR_INPUT_TOO_LARGE
  */
 export function parseSigningConfig(input: unknown): SigningConfig {
-  const value = typeof input === 'string' || input instanceof Uint8Array ? parseJson(input, 'signing config') : input;
+  const value =
+    typeof input === 'string' || input instanceof Uint8Array
+      ? parseJson(input, 'signing config', { maxKeys: 20_000 })
+      : input;
   const config = reader.object(value, 'signing config', configFields);
   const mediaType = reader.required(config, 'mediaType', 'signing config');
   reader.name(mediaType, 'signing config.mediaType', [signingConfigMediaType]);

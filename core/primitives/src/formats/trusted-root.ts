@@ -72,7 +72,10 @@ const maxInstances = 256;
  * @throws ERR_TRUSTED_ROOT_FORMAT, ERR_JSON, ERR_INPUT_TOO_LARGE
  */
 export function parseTrustedRoot(input: unknown): TrustedRoot {
-  const value = typeof input === 'string' || input instanceof Uint8Array ? parseJson(input, 'trusted root') : input;
+  const value =
+    typeof input === 'string' || input instanceof Uint8Array
+      ? parseJson(input, 'trusted root', { maxKeys: 100_000 })
+      : input;
   const root = reader.object(value, 'trusted root', rootFields);
   const mediaTypeValue = reader.required(root, 'mediaType', 'trusted root');
   return {

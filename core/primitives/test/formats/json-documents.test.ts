@@ -65,6 +65,21 @@ describe('parseJson', () => {
     );
   });
 
+  it('refuses more keys than it may have, before it builds them', () => {
+    const members = (count: number): string => Array.from({ length: count }, (_, index) => `"${index}":1`).join(',');
+    assert.equal(Object.keys(parseJson(`{${members(10)}}`, 'document', { maxKeys: 10 }) as object).length, 10);
+    for (const text of [`{${members(11)}}`, `[{${members(5)}},{${members(6)}}]`, ':'.repeat(11)]) {
+      assert.throws(() => parseJson(text, 'document', { maxKeys: 10 }), {
+        code: 'ERR_JSON',
+        message: /more than 10 keys/,
+      });
+    }
+    assert.equal(Object.keys(parseJson(`{${members(30_000)}}`, 'document') as object).length, 30_000);
+    for (const read of [parseBundle, parseSigningConfig, (text: string) => parseRekorBody(utf8(text))]) {
+      assert.throws(() => read(`{${members(30_000)}}`), { code: 'ERR_JSON', message: /more than 20000 keys/ });
+    }
+  });
+
   it('reads a document alike whatever was read before it', () => {
     // V8 keeps the shapes of objects that it parsed, and has mistaken keys with escapes for those.
     const read = (): unknown => [
