@@ -24,6 +24,7 @@ const byErrorCode: Readonly<Record<ErrorCode, number>> = {
   // The command line, a setting or a file of the project.
   ERR_KEY_FILE: exitCodes.usage,
   ERR_KEY_SIGNER: exitCodes.usage,
+  ERR_CLOCK: exitCodes.usage,
   ERR_BACKUP: exitCodes.usage,
   ERR_ROTATION: exitCodes.usage,
   ERR_PACKAGE_NAME: exitCodes.usage,

@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { Certificate, inert, SignetError } from '@signet/primitives/formats';
 import { auditIssuers } from '@signet/services/ca';
 import { checkLog } from '@signet/services/log';
+import { askTime } from '@signet/services/tsa';
 import { readIfPresent } from './durable-files.ts';
 import { readGenerations } from './generations.ts';
 import type { Instance } from './initialize.ts';
@@ -50,6 +51,7 @@ export async function* examineInstance(instance: Instance, options: DoctorOption
     ['keys', () => examineKeys(instance)],
     ['certificates', () => examineCertificates(instance, options)],
     ['certificates', () => examineTls(instance, options)],
+    ['clock', () => examineClock(instance, options)],
     ['trust', () => examineTrust(instance, options)],
     ['rotation', () => examineRotations(instance)],
     ['disk', () => examineDisk(instance)],
@@ -127,6 +129,30 @@ async function* examineTls(instance: Instance, { now }: DoctorOptions): AsyncGen
   if (days < 0) yield { level: 'problem', says: `${says}: it has expired`, next };
   else if (days < 14) yield { level: 'warning', says: `${says}, for ${days} days`, next };
   else yield { level: 'ok', says };
+}
+
+async function* examineClock({ configuration }: Instance, { offline }: DoctorOptions): AsyncGenerator<Bare> {
+  const { time } = configuration;
+  if (time === undefined || offline === true) return;
+  const results = await Promise.allSettled(time.servers.map((server) => askTime(server)));
+  for (const [index, result] of results.entries()) {
+    const server = time.servers[index] ?? '';
+    if (result.status === 'rejected') {
+      const problem = result.reason instanceof Error ? result.reason.message : String(result.reason);
+      yield {
+        level: 'warning',
+        says: inert(problem, { limit: 200 }),
+        next: 'open UDP port 123, or name another server',
+      };
+      continue;
+    }
+    const { offset, delay } = result.value;
+    const off = Math.max(0, Math.abs(offset) - delay / 2);
+    const says = `the clock is ${Math.round(off)} ms off from ${server}`;
+    if (off <= time.maxDriftMilliseconds) yield { level: 'ok', says };
+    else
+      yield { level: 'problem', says, next: 'set the clock by NTP: there are no timestamps while most servers say so' };
+  }
 }
 
 async function* examineTrust(instance: Instance, { passphrase, now }: DoctorOptions): AsyncGenerator<Bare> {

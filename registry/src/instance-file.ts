@@ -10,6 +10,8 @@ export interface InstanceConfiguration {
   readonly listen: { readonly host: string; readonly port: number };
   /** Certificate and key for HTTPS, relative to the data directory; absent: plain HTTP. */
   readonly tls?: TlsFiles;
+  /** Time servers that the clock is compared with; absent: it is only watched for jumps. */
+  readonly time?: { readonly servers: readonly string[]; readonly maxDriftMilliseconds: number };
   /** When the instance was made: the start of every validity window of its trust. */
   readonly created: Date;
   /** Patterns of the package names that this instance owns: `@scope/*`, `@scope/name` or `name`. */
@@ -36,6 +38,9 @@ export interface InstanceConfiguration {
   /** Who may use the transparency log, and how much; absent: everybody may, without limits of rate. */
   readonly log?: LogRules;
 }
+
+/** How far the clock may be off from those of time servers: what timestamps say of their accuracy. */
+const defaultDriftMilliseconds = 1000;
 
 /** Largest publish document, bytes of JSON; npm's tarball is base64 in it. */
 export const defaultPublishBytes = 128 * 1024 * 1024;
@@ -102,10 +107,18 @@ export function parseInstanceFile(text: string, path = 'instance.yaml'): Instanc
   const files = tls && { tls: { certificate: tls.text('certificate'), key: tls.text('key') } };
   tls?.end();
   checkScheme(configuration.publicUrl, files?.tls);
+  const time = root.optionalSection('time');
+  const watched = time && {
+    time: {
+      servers: time.texts('servers'),
+      maxDriftMilliseconds: time.integer('maxDriftMilliseconds', 1, 60_000, defaultDriftMilliseconds),
+    },
+  };
+  time?.end();
   listen.end();
   limits?.end();
   root.end();
-  return { ...configuration, ...files, ...(log === undefined ? {} : { log: readLogRules(log, path) }) };
+  return { ...configuration, ...files, ...watched, ...(log === undefined ? {} : { log: readLogRules(log, path) }) };
 }
 
 /** The text of a new `instance.yaml`, with a word to its reader on every key. */
@@ -127,6 +140,9 @@ listen:
 # HTTPS with your own certificate (PEM, the server's first) and key; renewed files are taken up within a minute. Without
 # this the server speaks HTTP: let it listen on a loopback address, with a proxy before it.
 ${formatTls(configuration.tls)}
+
+# Time servers (NTP) that this machine's clock is compared with: while most of them say that it is off, there are no timestamps.
+${formatTime(configuration.time)}
 # The package names that this instance owns. They are published here and never fetched from elsewhere;
 # every other name is only passed on from the uplink and cannot be published.
 names:
@@ -188,6 +204,12 @@ limits:
 export function checkScheme(publicUrl: string, tls: TlsFiles | undefined): void {
   if (tls === undefined || publicUrl.startsWith('https:')) return;
   throw new SignetError('ERR_INSTANCE_CONFIG', `with tls the public URL begins with https, not as ${publicUrl}`);
+}
+
+function formatTime(time: InstanceConfiguration['time']): string {
+  if (time === undefined)
+    return '#time: { servers: [ntp1.acme.example, ntp2.acme.example], maxDriftMilliseconds: 1000 }';
+  return `time: { servers: ${JSON.stringify(time.servers)}, maxDriftMilliseconds: ${time.maxDriftMilliseconds} }`;
 }
 
 function formatTls(tls: TlsFiles | undefined): string {

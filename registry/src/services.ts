@@ -18,7 +18,7 @@ import {
   rekorV2Routes,
   routeOptions,
 } from '@signet/services/log';
-import { TimestampAuthority, tsaRoutes } from '@signet/services/tsa';
+import { TimestampAuthority, TimeWatch, tsaRoutes } from '@signet/services/tsa';
 import { type TufRepository, tufRoutes } from '@signet/services/tuf';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { describeInstance } from './description.ts';
@@ -83,6 +83,7 @@ class OpenServices implements Services {
   #logs: InstanceLogs | undefined;
   #memory: { usedTokens: ReturnType<typeof openUsedTokens>; issued: ReturnType<typeof openIssuanceLedger> } | undefined;
   #app: FastifyInstance | undefined;
+  #timeWatch: TimeWatch | undefined;
 
   constructor(options: ServicesOptions) {
     this.#options = options;
@@ -135,7 +136,8 @@ class OpenServices implements Services {
     }
     if (this.#serves('tsa')) {
       const signer = material.timestampSigner;
-      const authority = new TimestampAuthority({ signer, chain: material.publicMaterial.timestampChain });
+      const chain = material.publicMaterial.timestampChain;
+      const authority = new TimestampAuthority({ signer, chain, timeWatch: await this.#watchTime() });
       await app.register(tsaRoutes(authority), { prefix: `${servicesPrefix}/tsa` });
     }
     if (this.#serves('tuf')) await app.register(tufRoutes(trust), { prefix: `${servicesPrefix}/tuf` });
@@ -143,6 +145,16 @@ class OpenServices implements Services {
     await app.register(description, { prefix: `${servicesPrefix}/v1` });
     await app.ready();
     return app;
+  }
+
+  async #watchTime(): Promise<TimeWatch | undefined> {
+    const { time } = this.#options.instance.configuration;
+    if (time === undefined || this.#timeWatch !== undefined) return this.#timeWatch;
+    const watch = new TimeWatch(time);
+    this.#timeWatch = watch;
+    this.#closing.push(() => watch.stop());
+    await watch.start();
+    return watch;
   }
 
   async #addAuthority(app: FastifyInstance, material: InstanceMaterial, generations: Generations): Promise<void> {

@@ -166,6 +166,7 @@ export const errorCodes = {
   ERR_TUF_REFUSED: 'A change of the trust-root repository is one that clients would refuse; it was not published.',
   ERR_TUF_SIGNATURES: 'A change of the trust root lacks signatures, or a key may not sign it.',
   ERR_TUF_PROPOSAL: 'There is no proposal for the trust root, there is one already, or it was overtaken.',
+  ERR_CLOCK: 'A time server gives no time, or is none, or this machine’s clock is not believed.',
   ERR_BACKUP: 'A backup is not whole, or there is no place for it or for what it brings back.',
   ERR_ROTATION: 'A rotation is under way already, or cannot be begun or finished now.',
   ERR_KEY_SIGNER: 'A signer outside this process (a command or a PKCS #11 device) failed, or answered unusably.',

@@ -72,6 +72,12 @@ export function tsaRoutes(authority: TimestampAuthority): FastifyPluginAsync {
         ...Object.entries(counts).map(([result, count]) => `signet_tsa_requests_total{result="${result}"} ${count}`),
         '# TYPE signet_tsa_serving_until_seconds gauge',
         `signet_tsa_serving_until_seconds ${authority.servingUntil.getTime() / 1000}`,
+        ...(authority.driftMilliseconds === undefined
+          ? []
+          : [
+              '# TYPE signet_tsa_clock_drift_seconds gauge',
+              `signet_tsa_clock_drift_seconds ${authority.driftMilliseconds / 1000}`,
+            ]),
       ];
       return reply.type('text/plain; version=0.0.4').send(`${lines.join('\n')}\n`);
     });

@@ -11,6 +11,7 @@ import {
 } from '@signet/primitives/formats';
 import type { Signer } from '@signet/primitives/keys';
 import { ClockGuard } from './clock-guard.ts';
+import type { TimeWatch } from './time-watch.ts';
 import { readTimestampChain } from './timestamp-chain.ts';
 
 /** What a timestamp authority is made of. */
@@ -23,6 +24,8 @@ export interface TimestampAuthorityOptions {
   readonly clock?: () => Date;
   /** Dotted. Default: Sigstore's policy for timestamp authorities. */
   readonly policy?: string;
+  /** Compares the clock with others; while it does not believe it, no time is given. */
+  readonly timeWatch?: Pick<TimeWatch, 'isBelieved' | 'driftMilliseconds'> | undefined;
 }
 
 /** A timestamp request is refused, with the reason that the protocol has for it. */
@@ -46,6 +49,7 @@ export class TimestampAuthority {
   readonly policy: string;
   readonly #signer: Signer;
   readonly #clock: { now(): Date | undefined };
+  readonly #timeWatch: TimestampAuthorityOptions['timeWatch'];
   readonly #certificate: Certificate;
   readonly #certificateDigest: Uint8Array;
   readonly #algorithm: { readonly oid: string; readonly hash: 'sha256' | 'sha384' | 'sha512' };
@@ -58,6 +62,7 @@ export class TimestampAuthority {
     this.policy = options.policy ?? oids.sigstoreTimestampPolicy;
     this.#signer = options.signer;
     this.#clock = options.clock === undefined ? new ClockGuard(clock) : { now: clock };
+    this.#timeWatch = options.timeWatch;
     this.#certificate = leaf;
     this.#certificateDigest = digest('sha256', leaf.bytes);
     this.#algorithm = algorithmOf(options.signer);
@@ -70,8 +75,17 @@ export class TimestampAuthority {
 
   /** Whether timestamps can be given now: the certificate is valid and the clock is believed. */
   get isServing(): boolean {
-    const now = this.#clock.now();
+    const now = this.#now();
     return now !== undefined && this.#certificate.isValidAt(now);
+  }
+
+  /** How far the clock was off from those of time servers, milliseconds; undefined where none are asked or none answer. */
+  get driftMilliseconds(): number | undefined {
+    return this.#timeWatch?.driftMilliseconds;
+  }
+
+  #now(): Date | undefined {
+    return this.#timeWatch?.isBelieved === false ? undefined : this.#clock.now();
   }
 
   /**
@@ -99,7 +113,7 @@ export class TimestampAuthority {
     if (request.hasExtensions) {
       throw new TimestampRefusal('unacceptedExtension', 'Extensions in timestamp requests are not understood.');
     }
-    const genTime = this.#clock.now();
+    const genTime = this.#now();
     if (genTime === undefined || !this.#certificate.isValidAt(genTime)) {
       throw new TimestampRefusal('timeNotAvailable', 'The clock of this authority cannot be relied on at the moment.');
     }
