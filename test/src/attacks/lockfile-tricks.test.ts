@@ -105,18 +105,22 @@ describe('attack: what a lockfile does not say', function () {
     assert.equal(await exists(stranger.trace), true, 'its scripts run as npm ci runs them');
   });
 
-  it('a page of a repository, which npm clones without comparing a hash, is refused', async () => {
-    await changeLock((packages) => {
-      const resolved = `https://github.com/evil/greeting.git#${'0'.repeat(40)}`;
-      packages[location] = { ...packages[location], resolved };
+  const page = `https://github.com/evil/greeting.git#${'0'.repeat(40)}`;
+  for (const [what, places, code, reason] of [
+    ['a page of a repository', { resolved: page }, 10, /TP105 .*from git/],
+    ['a repository in a member that npm never writes', { resolved: undefined, _resolved: page }, 2, /_resolved/],
+  ] as const)
+    it(`${what}, which npm clones without comparing a hash, is refused`, async () => {
+      await changeLock((packages) => {
+        packages[location] = { ...packages[location], ...places };
+      });
+      // A proxy that is not there, so that the test reaches nobody.
+      const proxy = { ...allowed, npm_config_https_proxy: 'http://127.0.0.1:9', npm_config_fetch_retries: '0' };
+      const { stderr } = await scene.workshop.npm(['ci'], { cwd: project, env: proxy });
+      assert.match(stderr, /skipping integrity check for git dependency/, 'npm alone would install any bytes');
+      await rm(file('node_modules'), { recursive: true, force: true });
+      await assertRefused(code, reason);
     });
-    // A proxy that is not there, so that the test reaches nobody.
-    const proxy = { ...allowed, npm_config_https_proxy: 'http://127.0.0.1:9', npm_config_fetch_retries: '0' };
-    const { stderr } = await scene.workshop.npm(['ci'], { cwd: project, env: proxy });
-    assert.match(stderr, /skipping integrity check for git dependency/, 'npm alone would install any bytes');
-    await rm(file('node_modules'), { recursive: true, force: true });
-    await assertRefused(10, /TP105 .*from git/);
-  });
 
   for (const [what, change] of Object.entries({
     'the project': () =>

@@ -116,6 +116,8 @@ describe('lockfiles', () => {
     'a link that is true in another way': { version: '1.0.0', integrity, link: 1 },
     'a bundle that is true in another way': { version: '1.0.0', inBundle: 'yes' },
     'a list as entry': [],
+    'a place that npm would take it from': { version: '1.0.0', integrity, _resolved: 'git+https://evil.example/x.git' },
+    'a hash that npm would take': { version: '1.0.0', _integrity: integrity },
     'scripts, which npm would run': { version: '1.0.0', integrity, scripts: { install: 'node evil.js' } },
     'a URL that is none': { version: '1.0.0', resolved: 'https://[', integrity },
     'a link that leads nowhere': { link: true },

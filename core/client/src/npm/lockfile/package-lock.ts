@@ -117,7 +117,7 @@ export function readPackageLock(content: string | Uint8Array): PackageLock {
     const installedName = nameOfLocation(location);
     const entry = own(entries, location);
     if (!isJsonObject(entry)) reader.fail(`packages[${JSON.stringify(location)}] must be an object`);
-    if (Object.hasOwn(entry, '__proto__')) reader.fail(`packages[${JSON.stringify(location)}] has a __proto__`);
+    assertNoPrivateMember(location, entry);
     if (installedName === undefined) assertOwnFolder(location, entry);
     else packages.push(lockedPackage(location, installedName, entry));
     collectSpecial(entry, location, `the lockfile${location === '' ? '' : `, ${location},`}`, special);
@@ -210,6 +210,22 @@ function nameOfLocation(location: string): string | undefined {
   }
   return name;
 }
+
+/**
+ * npm takes `_resolved`, `_integrity` and their kin of an entry for what the entry itself does not say, so that `_resolved` alone leads it to
+ * a repository, and writes none of them.
+ */
+function assertNoPrivateMember(location: string, entry: JsonObject): void {
+  for (const member in entry) {
+    if (member.charCodeAt(0) === underscore && member !== '_hasShrinkwrap') {
+      reader.fail(
+        `packages[${JSON.stringify(location)}].${member.slice(0, 100)} is a member that npm follows and never writes`,
+      );
+    }
+  }
+}
+
+const underscore = 0x5f;
 
 /** The project and its workspaces are there already: npm would put what such an entry can be fetched from into their place. */
 function assertOwnFolder(location: string, entry: JsonObject): void {
