@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { describeValue, fromBase64, fromUtf8, parseJson, SignetError } from '@signet/primitives/formats';
+import { describeValue, fromBase64, parseJson, SignetError } from '@signet/primitives/formats';
 import {
   baseName,
   integrityOfDigest,
@@ -115,7 +115,8 @@ function parseBody(body: unknown, limit: number): unknown {
     throw new SignetError('ERR_INPUT_TOO_LARGE', `publish document is larger than ${limit} bytes`);
   }
   try {
-    return JSON.parse(typeof body === 'string' ? body : fromUtf8(body, 'publish document'));
+    // A key twice would let two readers see two documents.
+    return parseJson(body, 'publish document', { maxLength: limit, maxDepth: 256 });
   } catch (cause) {
     return reader.fail('it is not JSON', { cause });
   }

@@ -161,6 +161,16 @@ describe('publish documents', () => {
     it(`are refused with ${what}`, () => assert.throws(() => parsePublishDocument(spoil(change)), { code }));
   }
 
+  it('are refused as text with a key twice, however it is spelled', () => {
+    const text = JSON.stringify(spoil(() => undefined));
+    parsePublishDocument(text);
+    for (const again of ['"access":null,', '"_\\u0061ttachments":{},']) {
+      assert.throws(() => parsePublishDocument(text.replace('{', `{"access":null,${again}`)), {
+        code: 'ERR_PUBLISH_DOCUMENT',
+      });
+    }
+  });
+
   it('never fail in another way than with a Signet error', () => {
     fc.assert(
       fc.property(
