@@ -79,6 +79,7 @@ export async function openBundleSigner(context: CommandContext, values: OptionVa
   const session = await SigningSession.open({
     identityToken: token,
     services,
+    requirements: wanted,
     trust,
     ...(keyDetails === undefined ? {} : { keyDetails }),
     signal: context.signal,

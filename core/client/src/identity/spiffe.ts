@@ -1,4 +1,3 @@
-import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectSocket, isIP, type Socket } from 'node:net';
 import { concat, fromUtf8, SignetError } from '@signet/primitives/formats';
 import { IdentityToken } from './identity-token.ts';
@@ -45,8 +44,10 @@ function addressOf(text: string): Address | undefined {
   return url !== undefined && isIP(host) > 0 && url.port !== '' ? { host, port: Number(url.port) } : undefined;
 }
 
-function call(address: Address, message: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
+async function call(address: Address, message: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  // Loaded here: every command that signs knows of this source, and few meet an agent.
+  const { connect: connectHttp2 } = await import('node:http2');
+  return await new Promise((resolve, reject) => {
     const session = connectHttp2('http://localhost', { createConnection: (): Socket => connectSocket(address) });
     const timer = setTimeout(() => end(failure(`it did not answer within ${timeout / 1000} s`)), timeout);
     const abort = () => end(signal?.reason);

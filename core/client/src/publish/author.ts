@@ -1,6 +1,12 @@
 import type { ServiceAccess } from '../http/index.ts';
 import type { FoundToken } from '../identity/index.ts';
-import { type InstanceDescription, type SigningServices, SigningSession, tokenRequirements } from '../sign/index.ts';
+import {
+  type InstanceDescription,
+  type SigningServices,
+  SigningSession,
+  type TokenRequirements,
+  tokenRequirements,
+} from '../sign/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
 import type { PublishOptions } from './publish-options.ts';
 
@@ -16,6 +22,7 @@ export class Author {
   readonly #http: ServiceAccess;
   readonly #tokens = new Map<string, Promise<FoundToken>>();
   readonly #sessions = new Map<string, Promise<SigningSession>>();
+  readonly #requirements = new Map<string, TokenRequirements>();
 
   constructor(options: Pick<PublishOptions, 'findToken' | 'onStep' | 'signal'>, http: ServiceAccess) {
     this.#options = options;
@@ -28,7 +35,10 @@ export class Author {
     if (known !== undefined && known.token.expires.getTime() - margin > Date.now()) return known;
     const { findToken, onStep } = this.#options;
     onStep?.('identity');
-    const asking = tokenRequirements(services.caUrl, login, this.#http).then(findToken);
+    const asking = tokenRequirements(services.caUrl, login, this.#http).then((wanted) => {
+      this.#requirements.set(services.caUrl, wanted);
+      return findToken(wanted);
+    });
     this.#tokens.set(services.caUrl, asking);
     return await asking;
   }
@@ -45,7 +55,15 @@ export class Author {
     const { token } = await this.token(services, login);
     const { onStep, signal } = this.#options;
     const http = this.#http;
-    const opening = SigningSession.open({ identityToken: token, services, trust, onStep, signal, http });
+    const opening = SigningSession.open({
+      identityToken: token,
+      services,
+      requirements: this.#requirements.get(services.caUrl),
+      trust,
+      onStep,
+      signal,
+      http,
+    });
     this.#sessions.set(services.caUrl, opening);
     return await opening;
   }

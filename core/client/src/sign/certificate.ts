@@ -22,7 +22,7 @@ import {
 import { assertAudience, type IdentityToken } from '../identity/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
 import { type CertificateIdentity, identityOf } from './certificate-identity.ts';
-import { acceptedIssuer, possessionChallenge } from './possession.ts';
+import { acceptedAmong, acceptedIssuer, possessionChallenge, type TokenRequirements } from './possession.ts';
 import { endpoint } from './signing-services.ts';
 
 /** What is asked of the certificate authority. */
@@ -32,6 +32,8 @@ export interface CertificateRequest {
   /** The key to certify. */
   readonly signer: Signer;
   readonly trust: TrustMaterial;
+  /** What the authority says of its issuers, where it was asked already. */
+  readonly issuers?: TokenRequirements['issuers'];
   readonly http?: ServiceAccess;
 }
 
@@ -51,7 +53,9 @@ export interface IssuedCertificate {
 export async function requestCertificate(asked: CertificateRequest): Promise<IssuedCertificate> {
   const { caUrl, token, signer, http = {} } = asked;
   token.assertCurrent();
-  const accepted = await acceptedIssuer(caUrl, token.issuer, http);
+  const { issuers } = asked;
+  const accepted =
+    issuers === undefined ? await acceptedIssuer(caUrl, token.issuer, http) : acceptedAmong(issuers, token.issuer);
   if (accepted?.audience !== undefined) assertAudience(token, accepted.audience);
   const challenge = possessionChallenge(token, accepted);
   const proof = await signer.sign(utf8(challenge));

@@ -22,6 +22,11 @@ export async function acceptedIssuer(
   options: ServiceAccess = {},
 ): Promise<AcceptedIssuer | undefined> {
   const issuers = await publishedIssuers(caUrl, options);
+  return acceptedAmong(issuers, issuer);
+}
+
+/** As {@link acceptedIssuer}, in a configuration that was fetched already. @throws ERR_CA_REFUSED */
+export function acceptedAmong(issuers: TokenRequirements['issuers'], issuer: string): AcceptedIssuer | undefined {
   if (issuers === undefined) return undefined;
   const found = issuers.find((entry) => names(entry, issuer));
   if (found === undefined) {
@@ -45,6 +50,8 @@ export interface TokenRequirements {
   readonly audience: string;
   /** Where to log in, once the authority has confirmed it. */
   readonly login?: { readonly issuer: string; readonly clientId: string };
+  /** What the authority publishes of its issuers, so that it need not be asked again for the certificate. */
+  readonly issuers?: readonly Readonly<Record<string, unknown>>[] | undefined;
 }
 
 /**
@@ -64,9 +71,9 @@ export async function tokenRequirements(
   const audience = audiences.size === 1 && only !== undefined ? only : 'sigstore';
   const accepted =
     login === undefined ? undefined : issuers?.find((entry) => textMember(entry, 'issuerUrl') === login.issuer);
-  if (login === undefined || accepted === undefined) return { audience };
+  if (login === undefined || accepted === undefined) return { audience, issuers };
   const ofIssuer = textMember(accepted, 'audience') ?? audience;
-  return { audience: ofIssuer, login: { issuer: login.issuer, clientId: login.clientId ?? ofIssuer } };
+  return { audience: ofIssuer, issuers, login: { issuer: login.issuer, clientId: login.clientId ?? ofIssuer } };
 }
 
 type Entry = Readonly<Record<string, unknown>>;

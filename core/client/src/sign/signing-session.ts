@@ -7,6 +7,7 @@ import { checkOwnedIssuer, readIdentity, verifyCertificatePath, verifyScts } fro
 import { BundleSigner } from './bundle-signer.ts';
 import { type IssuedCertificate, requestCertificate } from './certificate.ts';
 import type { WitnessStep } from './complete-bundle.ts';
+import type { TokenRequirements } from './possession.ts';
 import type { SigningServices } from './signing-services.ts';
 
 /** What a signature is made with. */
@@ -14,6 +15,8 @@ export interface SigningOptions {
   /** Who signs: a compact JWS or a parsed token. */
   readonly identityToken: string | IdentityToken;
   readonly services: SigningServices;
+  /** What `tokenRequirements` answered for this authority, so that it is not asked twice. */
+  readonly requirements?: TokenRequirements | undefined;
   /** What the consumer trusts: every answer and the finished bundle must verify with it. */
   readonly trust: TrustMaterial;
   /** Algorithm of the ephemeral key. Default ECDSA P-256 with SHA-256. */
@@ -59,7 +62,14 @@ export class SigningSession extends BundleSigner {
     const token = typeof identityToken === 'string' ? IdentityToken.parse(identityToken) : identityToken;
     const signer = options.signer ?? generateSigner(options.keyDetails ?? 'PKIX_ECDSA_P256_SHA_256');
     onStep?.('certificate');
-    const issued = await requestCertificate({ caUrl: services.caUrl, token, signer, trust, http: httpOf(options) });
+    const issued = await requestCertificate({
+      caUrl: services.caUrl,
+      token,
+      signer,
+      trust,
+      http: httpOf(options),
+      issuers: options.requirements?.issuers,
+    });
     const { certificate } = issued;
     // The time of a signature to be made is any time at which the certificate is valid.
     const assumed = [{ source: 'tsa', time: certificate.notBefore, authority: services.caUrl }] as const;
