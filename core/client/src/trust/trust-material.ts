@@ -76,14 +76,9 @@ export class TrustMaterial {
     return found;
   }
 
-  /**
-   * Transparency logs with this id; a key may stand twice, with different validity. Where the trusted root has the key id of
-   * checkpoints alone, its four bytes are the start of the id.
-   */
+  /** Transparency logs with this id; a key may stand twice, with different validity. */
   logsById(logId: Uint8Array): readonly TrustedLog[] {
-    return this.transparencyLogs.filter(
-      (log) => equalBytes(log.logId, logId) || (log.logId.length === 4 && equalBytes(log.logId, logId.subarray(0, 4))),
-    );
+    return this.transparencyLogs.filter((log) => equalBytes(log.logId, logId));
   }
 
   /** Certificate logs with this id (RFC 6962 §3.2). */

@@ -13,7 +13,7 @@ import {
   keyMatchesDetails,
   type LogInstance,
   logKeyId,
-  noteKeyHint,
+  noteKeyId,
   oids,
   type PublicKeyInfo,
   parsePublicKeyInfo,
@@ -41,12 +41,15 @@ export class TrustedLog {
     const { spki, algorithm } = readLogKey(instance);
     this.baseUrl = instance.baseUrl;
     this.name = instance.baseUrl.replace(/^[a-z][a-z0-9+.-]*:\/\//i, '').replace(/\/+$/, '');
-    this.logId = instance.logId;
     this.key = importPublicKey(spki);
+    const keyId = checkpointKeyId(this.name, this.key.info);
+    // Where the trusted root has the first four bytes alone, as checkpoints do, the rest follows from the key.
+    const isStart = instance.logId.length === 4 && equalBytes(instance.logId, keyId.subarray(0, 4));
+    this.logId = isStart ? keyId : instance.logId;
     this.#algorithm = algorithm;
     this.validFor = instance.validFor;
     this.operator = instance.operator ?? (this.name === '' ? toHex(instance.logId) : this.name);
-    const hints = [instance.logId.subarray(0, 4), keyHint(this.name, this.key.info)];
+    const hints = [instance.logId.subarray(0, 4), keyId.subarray(0, 4)];
     if (instance.checkpointKeyId !== undefined) hints.push(instance.checkpointKeyId.subarray(0, 4));
     this.#keyHints = hints;
   }
@@ -66,13 +69,10 @@ export class TrustedLog {
 }
 
 /** The key id of checkpoints that follows from the key (c2sp.org/signed-note; for RSA TransparencyLogInstance in protobuf-specs). */
-function keyHint(name: string, info: PublicKeyInfo): Uint8Array {
-  if (info.algorithm !== 'rsa') {
-    return info.algorithm === 'ed25519' || info.algorithm === 'ecdsa'
-      ? logKeyId(name, info).subarray(0, 4)
-      : noteKeyHint(name, 0xff, info.spki);
-  }
-  return noteKeyHint(name, 0xff, concat(utf8('PKIX-RSA-PKCS#1v1.5'), info.spki));
+function checkpointKeyId(name: string, info: PublicKeyInfo): Uint8Array {
+  if (info.algorithm === 'ed25519' || info.algorithm === 'ecdsa') return logKeyId(name, info);
+  const kind = info.algorithm === 'rsa' ? 'PKIX-RSA-PKCS#1v1.5' : '';
+  return noteKeyId(name, 0xff, concat(utf8(kind), info.spki));
 }
 
 /** An algorithm of the registry, or one that only X.509 names. */

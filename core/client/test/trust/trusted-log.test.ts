@@ -65,6 +65,21 @@ describe('TrustedLog', () => {
     assert.throws(() => logWith('LMS_SHA256', spkiOf(p256.publicKey)), { code: 'ERR_KEY_UNSUPPORTED' });
   });
 
+  it('derives its id from its key where the trusted root has the four bytes of checkpoints alone', () => {
+    const publicKey = spkiOf(p256.publicKey);
+    const id = createHash('sha256').update(publicKey).digest();
+    const known = {
+      baseUrl: `https://${name}`,
+      hashAlgorithm: 'sha256',
+      publicKey,
+      validFor: { start: new Date(0) },
+    } as const;
+    const withId = (logId: Uint8Array) => new TrustedLog({ ...known, keyDetails: 'PKIX_ECDSA_P256_SHA_256', logId });
+    assert.deepEqual(Buffer.from(withId(id.subarray(0, 4)).logId), id);
+    assert.deepEqual(Buffer.from(withId(id).logId), id);
+    assert.deepEqual(Buffer.from(withId(new Uint8Array([1, 2, 3, 4])).logId), Buffer.from([1, 2, 3, 4]));
+  });
+
   it('knows the key ids of its checkpoints, given or derived', () => {
     const keyBytes = spkiOf(edwards.publicKey).subarray(-32);
     const rsaId = Buffer.concat([Buffer.from('PKIX-RSA-PKCS#1v1.5'), spkiOf(rsa.publicKey)]);
