@@ -3,10 +3,11 @@ import { get } from 'node:https';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { Certificate, inert, SignetError } from '@signet/primitives/formats';
+import { inert, SignetError } from '@signet/primitives/formats';
 import { auditIssuers } from '@signet/services/ca';
 import { checkLog } from '@signet/services/log';
 import { askTime } from '@signet/services/tsa';
+import { certificateEnds } from './certificate-expiry.ts';
 import { readIfPresent } from './durable-files.ts';
 import { readGenerations } from './generations.ts';
 import type { Instance } from './initialize.ts';
@@ -97,20 +98,11 @@ async function* examineCertificates(instance: Instance, { passphrase, now }: Doc
   const time = (now ?? (() => new Date()))();
   const generations = await readGenerations(layout);
   const { publicMaterial } = await openMaterial(layout, configuration, passphrase, generations);
-  for (const [what, verb, chain] of [
-    ['certificate authority', 'ca', publicMaterial.caChain],
-    ['timestamp authority', 'tsa', publicMaterial.timestampChain],
-  ] as const) {
-    for (const [depth, bytes] of chain.entries()) {
-      const { notAfter } = Certificate.parse(bytes);
-      const name = depth === chain.length - 1 ? `the root of the ${what}` : `the ${what}`;
-      const days = Math.floor((notAfter.getTime() - time.getTime()) / day);
-      const says = `${name} is valid until ${notAfter.toISOString().slice(0, 10)}`;
-      const next = `signet ${verb} rotate${depth === chain.length - 1 ? ' --new-root' : ''}`;
-      if (days < 0) yield { level: 'problem', says: `${says}: it has expired`, next: `${next} --lead 0` };
-      else if (days < 90) yield { level: 'warning', says: `${says}, for ${days} days`, next };
-      else yield { level: 'ok', says };
-    }
+  for (const { name, notAfter, days, isNear, next } of certificateEnds(publicMaterial, time)) {
+    const says = `${name} is valid until ${notAfter.toISOString().slice(0, 10)}`;
+    if (days < 0) yield { level: 'problem', says: `${says}: it has expired`, next };
+    else if (isNear) yield { level: 'warning', says: `${says}, for ${days} days`, next };
+    else yield { level: 'ok', says };
   }
 }
 

@@ -3,6 +3,7 @@ import type { RequestListener } from 'node:http';
 import { resolve } from 'node:path';
 import { TrustMaterial } from '@signet/client/trust';
 import { equalBytes, SignetError } from '@signet/primitives/formats';
+import { certificateEnds } from './certificate-expiry.ts';
 import { developmentIdentityProvider, readDevelopmentKeys } from './development/index.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
 import { type InstanceEvent, watchRegistry, watchRequest } from './events.ts';
@@ -98,6 +99,9 @@ export async function startInstance(options: StartOptions): Promise<RunningInsta
     const generations = await readGenerations(instance.layout);
     const material = await openMaterial(instance.layout, instance.configuration, passphrase, generations);
     await checkTrustedRoot(instance, material);
+    for (const { name, notAfter, isNear, next } of certificateEnds(material.publicMaterial, now())) {
+      if (isNear) onNote(`${name} is valid until ${notAfter.toISOString().slice(0, 10)}: ${next}`);
+    }
     const trust = await openTrustRepository(instance.layout, passphrase, now);
     const only = options.only === undefined ? {} : { only: new Set(options.only) };
     const services = await startServices({ instance, generations, trust, passphrase, devIdentity, ...only });

@@ -107,6 +107,23 @@ describe('rotations', () => {
     }
   }).timeout(60_000);
 
+  it('are asked for at every start when a certificate comes to its end', async () => {
+    const says = async (years: number) => {
+      const notes: string[] = [];
+      const now = () => new Date(Date.now() + years * 365 * 86_400_000);
+      const options = { directory: instance.layout.directory, devIdentity: true, only: ['tuf'] as const, now };
+      const started = await startInstance({ ...options, onNote: (note) => notes.push(note) });
+      await started.stop();
+      return notes.join('\n');
+    };
+    assert.doesNotMatch(await says(0), /is valid until/);
+    assert.match(await says(2.9), /^the certificate authority is valid until \d{4}-\d\d-\d\d: signet ca rotate$/m);
+    assert.match(
+      await says(9.9),
+      /^the root of the timestamp authority is valid until .*: signet tsa rotate --new-root$/m,
+    );
+  }).timeout(30_000);
+
   it('without the key of the present root are not begun', async () => {
     const { keys } = instance.layout;
     await rm(keys.caRoot);
