@@ -87,6 +87,11 @@ async function findManifest(tarball: Uint8Array, limits: Required<TarballLimits>
     },
   });
   parser.on('error', (error) => fail('its archive is malformed', error));
+  // Nothing after its end belongs to an archive. The reader would collect all of it, copying what it has with every chunk.
+  let hasEnded = false;
+  parser.on('eof', () => {
+    hasEnded = true;
+  });
 
   let unpacked = 0;
   const gunzip = createGunzip();
@@ -101,7 +106,7 @@ async function findManifest(tarball: Uint8Array, limits: Required<TarballLimits>
       if (unpacked > limits.unpackedBytes) {
         throw new SignetError('ERR_INPUT_TOO_LARGE', `the tarball unpacks to more than ${limits.unpackedBytes} bytes`);
       }
-      if (failure === undefined) parser.write(chunk);
+      if (failure === undefined && !hasEnded) parser.write(chunk);
       if (failure !== undefined) throw failure;
     }
     parser.end();

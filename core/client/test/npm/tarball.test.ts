@@ -86,6 +86,14 @@ describe('package tarballs', () => {
     await assert.rejects(readTarballManifest(tgz(good, good, good), { entries: 2 }), { code: 'ERR_TARBALL' });
   });
 
+  it('are read to their end, and what follows it is only counted', async () => {
+    // A reader that keeps what follows copies it with every chunk: this would not end in minutes.
+    const padded = Buffer.concat([tgz(good), ...Array(4).fill(gzipSync(new Uint8Array(64 * 1024 * 1024)))]);
+    assert.equal((await readTarballManifest(padded)).name, '@acme/widgets');
+    const limit = { unpackedBytes: 128 * 1024 * 1024 };
+    await assert.rejects(readTarballManifest(padded, limit), { code: 'ERR_INPUT_TOO_LARGE' });
+  });
+
   it('never fail in another way than with a Signet error', async () => {
     const whole = tar(good, { path: 'package/a', content: 'b' });
     await fc.assert(
