@@ -39,17 +39,19 @@ export async function assertInSync(directory: string, lock: PackageLock): Promis
   );
 }
 
-/** Dependencies that the lockfile was not written for, but for those that an override decides. */
+/** Dependencies that the lockfile was not written for, but for those that an override decides or npm can do without. */
 function unlocked(manifest: JsonObject, root: JsonObject): readonly { readonly name: string; readonly spec: string }[] {
   const overrides = own(manifest, 'overrides');
-  const overridden = (name: string): boolean =>
-    isJsonObject(overrides) && Object.keys(overrides).some((key) => key === name || key.startsWith(`${name}@`));
+  const optional = own(manifest, 'optionalDependencies');
+  const decidedElsewhere = (name: string): boolean =>
+    (isJsonObject(optional) && Object.hasOwn(optional, name)) ||
+    (isJsonObject(overrides) && Object.keys(overrides).some((key) => key === name || key.startsWith(`${name}@`)));
   return members.flatMap((member) => {
     const [wanted, locked] = [own(manifest, member), own(root, member)];
     if (!isJsonObject(wanted)) return [];
     return Object.entries(wanted).flatMap(([name, spec]) => {
       const same = isJsonObject(locked) && own(locked, name) === spec;
-      return same || typeof spec !== 'string' || overridden(name) ? [] : [{ name, spec }];
+      return same || typeof spec !== 'string' || decidedElsewhere(name) ? [] : [{ name, spec }];
     });
   });
 }
