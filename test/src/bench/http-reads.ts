@@ -47,6 +47,33 @@ export async function readFor(
   return { requests, perSecond: (requests * 1000) / (performance.now() - start), cpu };
 }
 
+/**
+ * Reads an address of several servers in turn, one answer after the other, so that whatever else the machine does falls on all alike.
+ *
+ * @returns for each server its times in milliseconds, ascending
+ */
+export async function readInTurn(turns: number, urls: readonly URL[], accept = '*/*'): Promise<readonly number[][]> {
+  const readers = await Promise.all(
+    urls.map(async (url) => {
+      const socket = connect(Number(url.port), url.hostname).setNoDelay(true);
+      await once(socket, 'connect');
+      const request = `GET ${url.pathname} HTTP/1.1\r\nHost: ${url.host}\r\nAccept: ${accept}\r\n\r\n`;
+      return { socket, request, times: [] as number[] };
+    }),
+  );
+  for (let turn = 0; turn < turns; turn += 1) {
+    // Whoever comes first in a turn comes last in the next.
+    for (const { socket, request, times } of turn % 2 === 0 ? readers : readers.toReversed()) {
+      const start = performance.now();
+      socket.write(request);
+      await answerOf(socket);
+      times.push(performance.now() - start);
+    }
+  }
+  for (const { socket } of readers) socket.destroy();
+  return readers.map(({ times }) => times.sort((a, b) => a - b));
+}
+
 /** Resolves when an answer has been read to its end, by its length or its last chunk. */
 function answerOf(socket: Socket): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -3,7 +3,7 @@ import { loadavg } from 'node:os';
 import { createPublishDocument } from '@signet/client/npm';
 import { Instance } from '../scene/instance.ts';
 import { Workshop } from '../scene/workshop.ts';
-import { cpuTime, type Reads, readFor } from './http-reads.ts';
+import { cpuTime, type Reads, readFor, readInTurn } from './http-reads.ts';
 import { Builder, type Built, store } from './registry-packages.ts';
 import { startVerdaccio, type VerdaccioProcess } from './verdaccio-process.ts';
 
@@ -124,10 +124,16 @@ async function compare(
   }
   const [a, b] = all.map((reads) => median(reads.map(({ perSecond }) => perSecond))) as [number, number];
   const [c, d] = all.map((reads) => median(reads.map(cpuEach))) as [number, number];
-  const [e, f] = all.map((reads) => Math.min(...reads.map(cpuEach))) as [number, number];
+  const turns = path.includes('large') && !path.includes('/-/') ? 60 : 2000;
+  const urls = [plain, plugin].map(({ url }) => new URL(path, url));
+  const [one = [], other = []] = await readInTurn(turns, urls, accept);
+  const inTurn = (part: number) => {
+    const [first = 0, second = 0] = [one, other].map((times) => times[Math.floor(times.length * part)] ?? 0);
+    return `${first.toFixed(2)} and ${second.toFixed(2)} ms: ${((100 * first) / second).toFixed(1)} %`;
+  };
   const ratio = `${((100 * b) / a).toFixed(1)} %`;
   process.stdout.write(
-    `${title.padEnd(44)}${a.toFixed(0).padStart(9)}${b.toFixed(0).padStart(9)}${ratio.padStart(9)}   ${c.toFixed(0)} and ${d.toFixed(0)}: ${((100 * c) / d).toFixed(1)} %, at best ${e.toFixed(0)} and ${f.toFixed(0)}: ${((100 * e) / f).toFixed(1)} %\n`,
+    `${title.padEnd(44)}${a.toFixed(0).padStart(9)}${b.toFixed(0).padStart(9)}${ratio.padStart(9)}   ${c.toFixed(0)} and ${d.toFixed(0)}: ${((100 * c) / d).toFixed(1)} %; in turn, the fastest tenth ${inTurn(0.1)}, the middle ${inTurn(0.5)}\n`,
   );
 }
 
