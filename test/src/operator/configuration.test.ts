@@ -130,6 +130,24 @@ describe('the page of the configuration', () => {
     for (const [, key = ''] of text.matchAll(/^#?([a-zA-Z]+):/gm)) assert.ok(keys.has(key), key);
   });
 
+  it('names the same keys of the log in instance.yaml as the reader does when it meets another', () => {
+    const { properties = {} } = schemaOf('instance.yaml').properties?.log ?? {};
+    const limits = properties.limits?.properties ?? {};
+    for (const [log, known] of [
+      [{ x: 1 }, properties],
+      [{ limits: { x: 1 } }, limits],
+    ] as const) {
+      const whole = parseDocument(exampleOf('instance.yaml')).toJS();
+      let expected = '';
+      try {
+        parseInstanceFile(JSON.stringify({ ...whole, log }));
+      } catch (error) {
+        expected = /known are (.*)$/.exec((error as Error).message)?.[1] ?? '';
+      }
+      assert.deepEqual(expected.split(', ').sort(), Object.keys(known).sort());
+    }
+  });
+
   it('has an example of issuers.yaml with every key, which the reader takes', async () => {
     const schema = schemaOf('issuers.yaml');
     const signer = generateSigner('PKIX_ECDSA_P384_SHA_384');
