@@ -85,7 +85,9 @@ describe('a publish through a storm', () => {
   }
 
   for (const seed of [1, 2, 3]) {
-    it(`in which any request may fail in any way ends in one version and one log entry (storm ${seed})`, async () => {
+    it(`in which any request may fail in any way ends in one version and one log entry (storm ${seed})`, async function () {
+      // A storm takes as long as it takes: each silence is waited out.
+      this.timeout(180_000);
       const random = new Random(seed);
       const name = `@example/storm-${seed}`;
       const options = await packageBehindProxy(name);

@@ -4,8 +4,9 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  assertPredicate,
   keySigner,
-  predicateTypes,
+  predicateTypeOf,
   SigningSession,
   servicesFromSigningConfig,
   upgradeBundle,
@@ -342,9 +343,45 @@ describe('signing files and statements', () => {
     });
   });
 
-  it('knows cosign’s names of predicate types', () => {
-    assert.equal(predicateTypes.slsaprovenance1, 'https://slsa.dev/provenance/v1');
-    assert.equal(predicateTypes.vuln, 'https://cosign.sigstore.dev/attestation/vuln/v1');
+  describe('attests', () => {
+    const samples: Readonly<Record<string, readonly [predicateType: string, predicate: object]>> = {
+      slsaprovenance: ['https://slsa.dev/provenance/v0.2', { builder: { id: 'https://ci.example' }, buildType: 'x' }],
+      slsaprovenance1: ['https://slsa.dev/provenance/v1', { buildDefinition: {}, runDetails: {} }],
+      spdx: ['https://spdx.dev/Document', { spdxVersion: 'SPDX-2.3', packages: [] }],
+      cyclonedx: ['https://cyclonedx.org/bom', { bomFormat: 'CycloneDX', specVersion: '1.5' }],
+      link: ['https://in-toto.io/Link/v1', { name: 'build', command: ['make'], materials: [] }],
+      vuln: [
+        'https://cosign.sigstore.dev/attestation/vuln/v1',
+        { scanner: { uri: 'pkg:npm/npm@11.0.0' }, metadata: {} },
+      ],
+      openvex: ['https://openvex.dev/ns', { '@context': 'https://openvex.dev/ns/v0.2.0', statements: [] }],
+      custom: ['https://cosign.sigstore.dev/attestation/v1', { Data: 'anything', Timestamp: '2026-01-01T00:00:00Z' }],
+    };
+
+    for (const [type, [predicateType, predicate]] of Object.entries(samples)) {
+      it(`${type} with the type that cosign gives to it, and the reference verifier accepts it`, async () => {
+        assert.equal(predicateTypeOf(type), predicateType);
+        assertPredicate(predicateType, { ...predicate });
+        const subject = [{ name: 'artifact', digest: { sha256: 'ab'.repeat(32) } }];
+        const signed = statementV1({ subject, predicateType, predicate: { ...predicate } });
+        const { bundle, verified } = await (await session()).signStatement(signed);
+        assert.equal(verified.statement?.predicateType, predicateType);
+        await stockAccepts(bundle);
+      });
+    }
+
+    it('any URI, and neither bare words nor predicates of another type', () => {
+      assert.equal(predicateTypeOf('https://acme.example/review/v1'), 'https://acme.example/review/v1');
+      assert.throws(() => predicateTypeOf('review'), { code: 'ERR_USAGE', message: /no type of predicate/ });
+      for (const [type, [predicateType, predicate]] of Object.entries(samples)) {
+        assertPredicate('https://acme.example/anything', { ...predicate });
+        if (type === 'custom') continue;
+        assert.throws(() => assertPredicate(predicateType, { wrong: true }), {
+          code: 'ERR_USAGE',
+          message: /nothing was signed/,
+        });
+      }
+    });
   });
 });
 
