@@ -152,7 +152,7 @@ describe('hostile requests to a registry', () => {
       }
     }
     await assertRefused(400, 'PUT', address, { _id: name, users: { alice: { toString: 1 } } }, loggedIn());
-  });
+  }).timeout(180_000);
 
   it('with a publish whose members are of the wrong kind are refused, and store nothing', async () => {
     const fresh = await TestDocument.of(parcel, '@example/fresh');

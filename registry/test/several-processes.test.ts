@@ -130,5 +130,5 @@ describe('several processes of a stock Verdaccio over one storage', () => {
       assert.notEqual(code, 0, JSON.stringify(wrong));
       assert.match(output, /ERR_PLUGIN_CONFIG|Verdaccio's configuration|cannot use its trusted root/);
     }
-  });
+  }).timeout(180_000);
 });

@@ -80,16 +80,25 @@ export class TestRegistry {
   }
 
   /** A bundle over `name@version` with these bytes, really signed and logged. */
-  async sign(name: string, version: string, tarball: Uint8Array, email = author): Promise<unknown> {
+  sign(name: string, version: string, tarball: Uint8Array, email = author): Promise<unknown> {
+    return this.signSubjects([toPurl(name, version)], tarball, { email });
+  }
+
+  /** A bundle over whatever subjects, each with the digest of these bytes. */
+  async signSubjects(
+    subjects: readonly string[],
+    tarball: Uint8Array,
+    change: { readonly email?: string; readonly predicateType?: string; readonly predicate?: object } = {},
+  ): Promise<unknown> {
     const { urls } = this.#running;
     const sha512 = toHex(parseIntegrity(sha512Integrity(tarball)));
     const { bundle } = await signStatement({
       statement: statementV1({
-        subject: [{ name: toPurl(name, version), digest: { sha512 } }],
-        predicateType: 'https://example.com/release/v1',
-        predicate: { builder: 'test' },
+        subject: subjects.map((name) => ({ name, digest: { sha512 } })),
+        predicateType: change.predicateType ?? 'https://example.com/release/v1',
+        predicate: { builder: 'test', ...change.predicate },
       }),
-      identityToken: await this.identityToken(email),
+      identityToken: await this.identityToken(change.email ?? author),
       services: { caUrl: urls.ca, tsaUrl: `${urls.tsa}/api/v1/timestamp`, logUrl: urls.log },
       trust: await this.trust(),
     });
