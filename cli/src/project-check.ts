@@ -62,7 +62,7 @@ export async function checkProject(
   const trustLockPath = resolve(directory, install.trustLockFileName);
   const ref = textOption(values, 'trust-from');
   if (ref !== undefined) {
-    await install.assertTrustUnchanged({ ref, policyPath, policy: loaded.policy, trustLockPath });
+    await install.assertTrustUnchanged({ ref, policyPath, policy: loaded.policy, trustLockPath, env });
   }
   const lock = await install.readTrustLock(trustLockPath);
   const frozen = flagOption(values, 'frozen-trust') || ref !== undefined || isSet(env.CI);

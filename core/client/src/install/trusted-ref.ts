@@ -1,8 +1,8 @@
-import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
-import { dirname, relative, resolve } from 'node:path';
+import { readFile, realpath } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fromUtf8, inert, SignetError } from '@signet/primitives/basics';
 import { describeChanges, type Policy, readPolicyText } from '../policy/index.ts';
+import { type GitRepository, openRepository } from './git-repository.ts';
 
 export interface TrustedRefOptions {
   /** A commit, branch or tag that the change under test cannot have touched: the base of a pull request. */
@@ -10,9 +10,9 @@ export interface TrustedRefOptions {
   readonly policyPath: string;
   readonly policy: Policy;
   readonly trustLockPath: string;
+  /** For git, of which it gets what is not about a repository. */
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
-
-const maxBytes = 64 * 1024 * 1024;
 
 /**
  * Checks that policy, trust roots and pins are those of a trusted ref, byte for byte but for the ends of lines. Who may not change trust
@@ -25,16 +25,17 @@ export async function assertTrustUnchanged({
   policyPath,
   policy,
   trustLockPath,
+  env,
 }: TrustedRefOptions): Promise<void> {
   const folder = dirname(policyPath);
-  await assertCommit(folder, ref);
+  const trusted = await openTrustedTree(folder, ref, env);
   const rootFiles = policy.trustRoots.flatMap(({ source }) =>
     source.kind === 'file' ? [source.path] : source.kind === 'tuf' ? [source.root] : [],
   );
   const files = [policyPath, trustLockPath, ...rootFiles.map((path) => resolve(folder, path))];
   const sentences: string[] = [];
   for (const path of new Set(files)) {
-    const [before, after] = await Promise.all([readAt(folder, ref, path), readNow(path)]);
+    const [before, after] = await Promise.all([trusted.read(path), readNow(path)]);
     if (before === after) continue;
     const name = relative(folder, path) || path;
     if (before === undefined) sentences.push(`${name}: is new, ${ref} does not have it`);
@@ -72,37 +73,62 @@ async function readNow(path: string): Promise<string | undefined> {
   }
 }
 
-/** A file as it stands in a commit: the stored bytes, without filters. */
-async function readAt(folder: string, ref: string, path: string): Promise<string | undefined> {
-  const inside = relative(folder, path).split('\\').join('/');
-  const object = `${ref}:./${inside}`;
-  if ((await git(folder, ['cat-file', '-e', object])) === undefined) return undefined;
-  const bytes = await git(folder, ['cat-file', 'blob', object]);
-  if (bytes === undefined) throw new SignetError('ERR_CONFIGURATION', `git cannot read ${inert(object)}`);
-  return normal(bytes, path);
+/** The files of a commit. */
+export interface TrustedTree {
+  /** A file as it stands there, the stored bytes without filters; undefined when the commit does not have it. */
+  readonly read: (path: string) => Promise<string | undefined>;
+}
+
+/**
+ * Opens the commit that a ref names, for reading files by the path that they have now.
+ *
+ * @param folder of the project; paths are taken relative to its real path, through no links but those on the way to it
+ * @throws ERR_CONFIGURATION when git cannot say what the ref holds
+ */
+export async function openTrustedTree(
+  folder: string,
+  ref: string,
+  env: TrustedRefOptions['env'],
+): Promise<TrustedTree> {
+  const repository = await openRepository(folder, env);
+  const commit = await commitOf(repository, ref);
+  const base = await realpath(folder);
+  const read = async (path: string): Promise<string | undefined> => {
+    const inside = relative(repository.toplevel, join(base, relative(folder, path))).replaceAll('\\', '/');
+    if (inside.startsWith('../')) return undefined;
+    const entry = fromUtf8(await repository.read(['ls-tree', '-z', '--full-tree', commit, '--', inside]), inside);
+    if (entry === '') return undefined;
+    const [, object] = /^100(?:644|755|664) blob ([0-9a-f]{40,64})\t[^\0]*\0$/.exec(entry) ?? [];
+    if (object === undefined) {
+      throw new SignetError('ERR_CONFIGURATION', `--trust-from: ${inert(inside)} of ${inert(ref)} is not a plain file`);
+    }
+    return normal(await repository.read(['cat-file', 'blob', object]), path);
+  };
+  return { read };
 }
 
 function normal(bytes: Uint8Array, path: string): string {
   return fromUtf8(bytes, path).replaceAll('\r\n', '\n');
 }
 
-async function assertCommit(folder: string, ref: string): Promise<void> {
+/** The object id of a commit. */
+async function commitOf({ read }: GitRepository, ref: string): Promise<string> {
+  const refuse = (why: string, cause?: unknown): never => {
+    throw new SignetError('ERR_CONFIGURATION', `--trust-from: ${why}`, cause === undefined ? {} : { cause });
+  };
   // A name that begins with a dash would be an option to git.
-  const known = !ref.startsWith('-') && !ref.includes(':') && ref !== '';
-  if (known && (await git(folder, ['rev-parse', '--verify', '--quiet', `${ref}^{commit}`])) !== undefined) return;
-  throw new SignetError(
-    'ERR_CONFIGURATION',
-    `--trust-from: git knows no commit ${inert(ref)} here; fetch it first, for example with git fetch origin main`,
+  const isName = !ref.startsWith('-') && !ref.includes(':') && ref !== '';
+  const unknown = `git knows no commit ${inert(ref)} here; fetch it first, for example with git fetch origin main`;
+  if (!isName) refuse(unknown);
+  const printed = await read(['rev-parse', '--verify', '--quiet', '--end-of-options', `${ref}^{commit}`]).catch(
+    (cause: unknown) => refuse(unknown, cause),
   );
-}
-
-/** What git prints; undefined when it says no. */
-function git(cwd: string, args: readonly string[]): Promise<Uint8Array | undefined> {
-  return new Promise((resolve, reject) => {
-    execFile('git', [...args], { cwd, encoding: 'buffer', maxBuffer: maxBytes }, (error, stdout) => {
-      if (error === null) resolve(stdout);
-      else if (typeof error.code === 'number') resolve(undefined);
-      else reject(new SignetError('ERR_CONFIGURATION', `git cannot be run: ${error.message}`, { cause: error }));
-    });
-  });
+  const [commit] = /^[0-9a-f]{40,64}(?=\n$)/.exec(fromUtf8(printed, 'what git says')) ?? [];
+  // git takes a tag before a branch of the same name, and who may push a tag need not be who may push the branch (gitrevisions(7)).
+  const [name = ref] = ref.split(/~|\^|@\{/, 1);
+  const places = ['', 'tags/', 'heads/', 'remotes/'].map((place) => `refs/${place}${name}`);
+  const listed = fromUtf8(await read(['for-each-ref', '--format=%(refname)', ...places]), 'refs').split('\n');
+  const same = listed.filter((one) => places.includes(one));
+  if (same.length > 1) refuse(`${inert(ref)} may be any of ${inert(same.join(', '))}; give one of them in full`);
+  return commit ?? refuse(unknown);
 }
