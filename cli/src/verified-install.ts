@@ -78,7 +78,11 @@ async function installFrom(
   }
   context.progress('npm ci');
   const exitCode = await runAt(context.cwd, [...flags, '--ignore-scripts'])(['ci']);
-  if (exitCode !== 0 || !project.installs) return { exitCode };
+  if (!project.installs) {
+    context.note('! npm was told to install nothing: node_modules was not looked at, and may hold anything');
+    return { exitCode };
+  }
+  if (exitCode !== 0) return { exitCode };
   const installed = await compare(context, install, { project, lockfile, report });
   const packagesWithScripts = await install.packagesWithScripts(directory, installed);
   const waiting = packagesWithScripts.required.length + packagesWithScripts.optional.length + scripts.after.length;

@@ -1,6 +1,12 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { assertHashesCompared, loadNpmSettings, type NpmInvocation, type NpmSettings } from './npm-settings.ts';
+import {
+  assertHashesCompared,
+  assertProjectSettings,
+  loadNpmSettings,
+  type NpmInvocation,
+  type NpmSettings,
+} from './npm-settings.ts';
 
 /** Where npm is going to install. What else npm is set to is read when somebody asks. */
 export interface NpmProject {
@@ -13,19 +19,21 @@ export interface NpmProject {
 }
 
 /**
- * Finds out where npm would install, and that it would compare what it installs with the lockfile.
+ * Finds out where npm would install, and that it would compare what it installs with the lockfile, and start
+ * no program that the project's settings name.
  *
  * npm's own configuration library says so (see {@link loadNpmSettings}). Loading it takes longer than a run in which everything is known
  * already, so it is left out where nothing is configured that could lead npm anywhere else: only settings of a list of harmless
  * ones, in files of a shape that leaves no doubt, in a folder above which there is no other project.
  *
- * @throws what loadNpmSettings and assertHashesCompared throw
+ * @throws what loadNpmSettings, assertHashesCompared and assertProjectSettings throw
  */
 export async function openNpmProject(invocation: NpmInvocation): Promise<NpmProject> {
   let loading: Promise<NpmSettings> | undefined;
   const settings = (): Promise<NpmSettings> => {
     loading ??= loadNpmSettings(invocation).then((loaded) => {
       assertHashesCompared(loaded);
+      assertProjectSettings(loaded);
       return loaded;
     });
     return loading;

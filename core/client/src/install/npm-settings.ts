@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { SignetError } from '@signet/primitives/basics';
+import { inert, SignetError } from '@signet/primitives/basics';
 
 /** Where npm would be called, and how. */
 export interface NpmInvocation {
@@ -18,6 +18,8 @@ export interface NpmSettings {
   readonly installs: boolean;
   /** npm's options as npm's own libraries take them; may hold credentials. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** What counts from the project's own `.npmrc`, where neither flags nor environment say otherwise. */
+  readonly ofProject: Readonly<Record<string, unknown>>;
   /** The environment that they were read in. */
   readonly env: NpmInvocation['env'];
 }
@@ -61,10 +63,12 @@ export async function loadNpmSettings({ cwd, env, flags = [] }: NpmInvocation): 
       'a global installation has no lockfile that could be verified; leave out --global',
     );
   }
+  const ofProject = Object.keys(config.data.get('project')?.data ?? {}).filter((key) => config.find(key) === 'project');
   return {
     directory: resolve(cwd, config.localPrefix),
     installs: options.dryRun !== true && options.packageLockOnly !== true,
     options,
+    ofProject: Object.fromEntries(ofProject.map((key) => [key, config.get(key)])),
     env,
   };
 }
@@ -85,6 +89,55 @@ export function assertHashesCompared({ options }: NpmSettings): void {
     );
   }
 }
+
+/**
+ * Refuses settings that a project may not make for whoever installs it. A pull request can bring a `.npmrc`: with `dry-run` npm would leave
+ * in place whatever is committed as node_modules, and some settings name a program that npm starts.
+ *
+ * @throws ERR_LOCKFILE_CONFLICT
+ */
+export function assertProjectSettings({ ofProject }: NpmSettings): void {
+  for (const [key, value] of Object.entries(ofProject)) {
+    const why = refusals.get(key)?.(value);
+    if (why === undefined) continue;
+    throw new SignetError(
+      'ERR_LOCKFILE_CONFLICT',
+      `the project’s .npmrc sets ${key}=${inert(String(value))}: ${why}; take it out, and set it by flag or environment if you want it`,
+      { expected: `no ${key} in the project’s .npmrc`, found: inert(String(value)) },
+    );
+  }
+}
+
+type Refusal = (value: unknown) => string | undefined;
+
+const installsNothing: Refusal = (value) =>
+  value === true ? 'with it npm installs nothing and leaves node_modules as it is' : undefined;
+const startsProgram: Refusal = (value) =>
+  typeof value === 'string' && value !== '' ? 'it names a program that npm starts' : undefined;
+
+/** Node's options that say how much, and load no code. */
+const harmlessNodeOption =
+  /^--(?:(?:max-old-space-size|max-semi-space-size|max-http-header-size|stack-trace-limit)=\d+|dns-result-order=[a-z0-9]+|no-(?:warnings|deprecation)|enable-source-maps|openssl-legacy-provider)$/;
+
+const refusals: ReadonlyMap<string, Refusal> = new Map(
+  Object.entries<Refusal>({
+    'dry-run': installsNothing,
+    'package-lock-only': installsNothing,
+    git: startsProgram,
+    shell: startsProgram,
+    'node-gyp': startsProgram,
+    editor: startsProgram,
+    viewer: startsProgram,
+    // bash or pwsh on the machine is a choice that projects make; a path is a program that they bring.
+    'script-shell': (value) => (/^[A-Za-z0-9_+-]+$/.test(String(value)) ? undefined : startsProgram(value)),
+    'node-options': (value) =>
+      String(value ?? '')
+        .split(/\s+/)
+        .every((option) => option === '' || harmlessNodeOption.test(option))
+        ? undefined
+        : 'it can make every program of Node load code',
+  }),
+);
 
 /** The folder of the npm that belongs to a Node, for the settings that its packager gave it. */
 function npmFolder(execPath: string, env: Readonly<Record<string, string | undefined>>): string {

@@ -14,10 +14,11 @@ const maxBytes = 16 * 1024 * 1024;
 
 /**
  * Reads what npm reads beside the lockfile to find out what a project asks for: its package.json, first, and that of each folder that the
- * lockfile links to. A folder without a readable one is as npm takes it: what the lockfile says of it counts.
+ * lockfile links to. Of a folder without one, what the lockfile says of it counts, as for npm; one that npm would read in another way than
+ * Signet, or not at all, is refused.
  *
  * @returns an empty list when there is no package.json, and so no project
- * @throws ERR_LOCKFILE
+ * @throws ERR_LOCKFILE, ERR_ENCODING, ERR_INPUT_TOO_LARGE
  */
 export async function readProjectManifests(directory: string, lock: PackageLock): Promise<readonly ProjectManifest[]> {
   const root = await readManifest(join(directory, 'package.json'));
@@ -27,10 +28,7 @@ export async function readProjectManifests(directory: string, lock: PackageLock)
   );
   const folders = await Promise.all(
     [...new Set(targets)].map(async (location) => {
-      const content = await readManifest(join(directory, location, 'package.json')).catch((error: unknown) => {
-        if (error instanceof SignetError && error.code !== 'ERR_INPUT_TOO_LARGE') return undefined;
-        throw error;
-      });
+      const content = await readManifest(join(directory, location, 'package.json'));
       return content === undefined ? [] : [{ location, content }];
     }),
   );
@@ -76,10 +74,11 @@ export async function readManifest(path: string): Promise<JsonObject | undefined
     throw new SignetError('ERR_LOCKFILE', `${path} cannot be read`, { cause: error });
   }
   if (bytes.length > maxBytes) throw new SignetError('ERR_INPUT_TOO_LARGE', `${path} is larger than ${maxBytes} bytes`);
+  // npm overlooks a byte order mark, too.
+  const text = fromUtf8(bytes, path).replace(/^\uFEFF/, '');
   let content: unknown;
   try {
-    // npm overlooks a byte order mark, too.
-    content = JSON.parse(fromUtf8(bytes, path).replace(/^\uFEFF/, ''));
+    content = JSON.parse(text);
   } catch (cause) {
     throw new SignetError('ERR_LOCKFILE', `${path} is not JSON`, { cause });
   }

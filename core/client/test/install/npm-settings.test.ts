@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { assertHashesCompared, loadNpmSettings, registryFor } from '@signet/client/install';
+import {
+  assertHashesCompared,
+  assertProjectSettings,
+  loadNpmSettings,
+  openNpmProject,
+  registryFor,
+} from '@signet/client/install';
 
 describe('npm’s settings', () => {
   let folder: string;
@@ -23,6 +29,8 @@ describe('npm’s settings', () => {
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
   const load = (flags: string[] = [], cwd = join(folder, 'app')) => loadNpmSettings({ cwd, env, flags });
+
+  const open = (flags: string[] = []) => openNpmProject({ cwd: join(folder, 'app'), env, flags });
 
   it('find the project as npm does, from below, by flag, by variable and from a workspace', async () => {
     const app = join(folder, 'app');
@@ -59,6 +67,49 @@ describe('npm’s settings', () => {
     await writeFile(join(folder, 'app', '.npmrc'), 'install-strategy=linked\n');
     const byFile = await load();
     assert.throws(() => assertHashesCompared(byFile), refused);
+  });
+
+  it('may not say in a project’s file that nothing is installed, though a flag or a variable may', async () => {
+    for (const line of ['dry-run=true', 'dry-run', 'package-lock-only = true']) {
+      await writeFile(join(folder, 'app', '.npmrc'), `${line}\n`);
+      await assert.rejects(open(), { code: 'ERR_LOCKFILE_CONFLICT', message: /installs nothing/ }, line);
+    }
+    await writeFile(join(folder, 'app', '.npmrc'), 'dry-run=false\n');
+    assert.equal((await open()).installs, true);
+    await writeFile(join(folder, 'app', '.npmrc'), 'dry-run=true\n');
+    assert.equal((await open(['--dry-run'])).installs, false);
+    assert.equal((await open(['--no-dry-run'])).installs, true);
+    await rm(join(folder, 'app', '.npmrc'));
+    env.npm_config_dry_run = 'true';
+    assert.equal((await open()).installs, false);
+  });
+
+  it('may not name programs in a project’s file, or code that they load', async () => {
+    const refused = { code: 'ERR_LOCKFILE_CONFLICT', message: /program/ };
+    for (const line of [
+      'git=./x',
+      'git=x',
+      'shell=./x',
+      'node-gyp=./x.js',
+      'editor=./x',
+      'viewer=./x',
+      'script-shell=./x',
+      'script-shell=/bin/../x',
+      'node-options=--require ./x.js',
+      'node-options=--max-old-space-size=4096 --import=./x.js',
+    ]) {
+      await writeFile(join(folder, 'app', '.npmrc'), `${line}\n`);
+      await assert.rejects(open(), refused, line);
+      await writeFile(env.npm_config_userconfig ?? '', `${line}\n`);
+      await rm(join(folder, 'app', '.npmrc'));
+      await open();
+      await rm(env.npm_config_userconfig ?? '');
+    }
+    for (const line of ['script-shell=bash', 'node-options=--max-old-space-size=4096 --no-warnings']) {
+      await writeFile(join(folder, 'app', '.npmrc'), `${line}\n`);
+      assertProjectSettings(await load());
+      await open();
+    }
   });
 
   it('give each scope its registry, and each registry only its own credentials', async () => {

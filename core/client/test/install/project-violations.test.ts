@@ -169,6 +169,15 @@ ${policy}`,
       await write('package.json', content);
       await assert.rejects(judge({}), { code: 'ERR_LOCKFILE' }, JSON.stringify(content));
     }
+    const target = { 'node_modules/a': { resolved: 'a', link: true } };
+    await write('package.json', {});
+    assert.deepEqual(await judge(target), [], 'a folder that is not there');
+    await write('a/package.json', '{');
+    await assert.rejects(judge(target), { code: 'ERR_LOCKFILE' });
+    // Read by npm all the same, with another character in its place.
+    const text = '{"description":"\xff","dependencies":{"@acme/a":"file:../mallory"}}';
+    await writeFile(join(folder, 'a', 'package.json'), Buffer.from(text, 'latin1'));
+    await assert.rejects(judge(target), { code: 'ERR_ENCODING' });
     await write('package.json', { workspaces: 'packages' });
     await assert.rejects(judge({ 'node_modules/@acme/a': { resolved: 'a', link: true } }), { code: 'ERR_LOCKFILE' });
   });

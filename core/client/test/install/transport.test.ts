@@ -6,6 +6,7 @@ import { fetchAttestations, type NpmSettings, transportFor } from '@signet/clien
 const settings = (options: NpmSettings['options'], env: NpmSettings['env'] = {}): NpmSettings => ({
   directory: '/app',
   installs: true,
+  ofProject: {},
   options,
   env,
 });
