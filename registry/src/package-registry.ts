@@ -129,7 +129,8 @@ export function verdaccioConfiguration(
     web: { title: 'Signet' },
     // Output belongs to the command, which gets these lines as they are made (watchRegistry).
     log: { type: 'file', path: devNull, format: 'json', level: 'warn' },
-    server: { keepAliveTimeout: 60 },
+    // Passwords are counted by the address that asks, behind the proxies that the log believes too.
+    server: { keepAliveTimeout: 60, trustProxy: [...(configuration.log?.proxies ?? [])] },
     publish: { allow_offline: true },
   };
   return settings as unknown as VerdaccioConfiguration;

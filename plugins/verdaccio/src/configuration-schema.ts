@@ -42,6 +42,14 @@ const number = (description: string, unit: string, fallback: number, example: nu
   examples: [example],
 });
 
+const count = (description: string, fallback: number, example: number): Schema => ({
+  type: 'integer',
+  minimum: 1,
+  description,
+  default: fallback,
+  examples: [example],
+});
+
 const flag = (description: string, fallback: boolean): Schema => ({
   type: 'boolean',
   description,
@@ -209,6 +217,9 @@ export const configurationSchema = {
         pendingSeconds: number('How long a bundle waits for its package', 'seconds', 3600, 600),
         verdictSeconds: number('How long the verdict about a stored tarball holds', 'seconds', 300, 60),
         anonymousBytes: number('Largest body of a request without valid credentials', 'bytes', 1024 ** 2, 65_536),
+        passwordChecks: count('Passwords that are checked at the same time', 2, 1),
+        passwordFailures: count('Wrong passwords and new accounts that an address may have within a minute', 20, 100),
+        passwordSeconds: number('How long a password that was right is not checked again', 'seconds', 300, 60),
       }),
     },
     ['names', 'trustedRoot', 'policy'],

@@ -53,6 +53,12 @@ export interface PluginConfiguration {
     readonly verdictSeconds: number;
     /** Largest body of a request without valid credentials, bytes. */
     readonly anonymousBytes: number;
+    /** Passwords that are checked at the same time. */
+    readonly passwordChecks: number;
+    /** Wrong passwords and new accounts that an address may have within a minute. */
+    readonly passwordFailures: number;
+    /** How long a password that was right is not checked again, seconds. */
+    readonly passwordSeconds: number;
   };
 }
 
@@ -104,6 +110,9 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
       pendingSeconds: 3600,
       verdictSeconds: 300,
       anonymousBytes: 1024 * 1024,
+      passwordChecks: 2,
+      passwordFailures: 20,
+      passwordSeconds: 300,
       ...limits,
     },
   };

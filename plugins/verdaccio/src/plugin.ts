@@ -18,6 +18,8 @@ import { installLastLine } from './last-line.ts';
 import { NameLock } from './name-lock.ts';
 import { PackageRecords } from './package-records.ts';
 import { PanelEndpoint, panelElement } from './panel-endpoint.ts';
+import { PasswordChecks } from './password-checks.ts';
+import type { TrustsProxy } from './password-failures.ts';
 import { PendingBundles } from './pending-bundles.ts';
 import { policyEndpoint } from './policy-endpoint.ts';
 import { PublishGate } from './publish-gate.ts';
@@ -109,6 +111,8 @@ export default class SignetPlugin {
       reader.forget(name);
     };
     if (!installLastLine()) logger.warn({}, 'somebody else handles uncaught exceptions in this process');
+    const trusts = app.get('trust proxy fn');
+    new PasswordChecks(auth, limits, typeof trusts === 'function' ? (trusts as TrustsProxy) : () => false);
     watchAccounts(auth, audit);
     removeBundlesWithTarballs(storage, forget);
     new ChangeGate({ ...shared, rules: configuration.changes });

@@ -9,11 +9,14 @@ export class Refusal extends Error {
   /** Read by Verdaccio's error handler; it answers anything outside 400–599 with 500. */
   readonly status: number;
   readonly code: ErrorCode;
+  /** When asking again may help, seconds. */
+  readonly retryAfter: number | undefined;
 
-  constructor(status: number, code: ErrorCode, message: string, cause?: unknown) {
+  constructor(status: number, code: ErrorCode, message: string, cause?: unknown, retryAfter?: number) {
     super(inert(message), cause === undefined ? undefined : { cause });
     this.status = status;
     this.code = code;
+    this.retryAfter = retryAfter;
   }
 }
 

@@ -1,8 +1,8 @@
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { inert } from '@signet/primitives/formats';
 import { runInRequest } from './current-request.ts';
 import { Refusal } from './refusal.ts';
+import { refuseRequest } from './refuse-request.ts';
 import type { App, Auth, Logger, Next, Request, Response } from './verdaccio-host.ts';
 
 /** What the guard works with. */
@@ -20,9 +20,6 @@ const auditPaths = new Set(['audits', 'audits/quick', 'advisories/bulk'].map((pl
 
 /** Largest question of `npm audit` after decompression, bytes; verdaccio-audit takes no more either. */
 const auditBytes = 10 * 1024 * 1024;
-
-/** How long what a refused client goes on sending is thrown away, so that it can read the answer; milliseconds. */
-const drainFor = 10_000;
 
 const decompress = promisify(gunzip);
 
@@ -120,21 +117,7 @@ export class RequestGuard {
   }
 
   #refuse(request: Request, response: Response, error: unknown): void {
-    const { logger } = this.#parts;
-    const known = error instanceof Refusal ? error : undefined;
-    const status = known?.status ?? 500;
-    const reason = inert(error);
-    logger.warn({ method: request.method, url: inert(request.url), status, reason }, 'refused: @{reason}');
-    if (response.headersSent || response.destroyed) {
-      response.destroy();
-      return;
-    }
-    response.statusCode = status;
-    response.setHeader('content-type', 'application/json');
-    response.setHeader('connection', 'close');
-    response.end(`${JSON.stringify({ error: known?.message ?? 'internal server error' })}\n`);
-    request.resume();
-    setTimeout(() => request.destroy(), drainFor).unref();
+    refuseRequest({ request, response, logger: this.#parts.logger }, error);
   }
 }
 

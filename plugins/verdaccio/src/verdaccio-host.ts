@@ -30,6 +30,8 @@ export interface App {
   /** Express's entrance, before its first middleware. */
   handle(request: Request, response: Response, next: Next): void;
   use(middleware: Middleware): unknown;
+  /** Express's judgement of which proxies may say for whom they ask. */
+  get(setting: 'trust proxy fn'): unknown;
   readonly locals: Record<string, unknown>;
 }
 
@@ -50,11 +52,22 @@ export type Permission = (
 export interface Auth {
   /** Sets `remote_user`; pauses the request until it has. */
   apiJWTmiddleware(): Middleware;
+  /** Calls back with the user, or with an error. */
+  authenticate(name: unknown, password: unknown, callback: AuthCallback): void;
   add_user(name: unknown, password: unknown, callback: AuthCallback): void;
   changePassword(name: string, password: unknown, newPassword: unknown, callback: AuthCallback): void;
   allow_access: Permission;
   allow_publish: Permission;
   allow_unpublish: Permission;
+  /** Whoever checks passwords, in their order; the last one is Verdaccio's own and knows nobody. */
+  readonly plugins: readonly unknown[];
+}
+
+/** verdaccio-htpasswd. */
+export interface PasswordFile {
+  readonly path: string;
+  /** Hashes by name: what was read from the file since the start. */
+  readonly users: Record<string, string>;
 }
 
 export interface Logger {

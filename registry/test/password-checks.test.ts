@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { TestRegistry } from './support/registry.ts';
+
+describe('passwords at a registry', () => {
+  let registry: TestRegistry;
+
+  beforeEach(async () => {
+    registry = await TestRegistry.start();
+  });
+
+  afterEach(() => registry.remove());
+
+  const basic = (user: string, password: string) => `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+  const ask = (authorization: string) => registry.fetch('/-/whoami', { headers: { authorization } });
+
+  function register(user: string, password: string) {
+    return registry.fetch(`/-/user/org.couchdb.user:${user}`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: user, password, type: 'user', roles: [] }),
+    });
+  }
+
+  it('that are wrong are checked some times a minute, and those that were right go on', async () => {
+    const token = `Bearer ${await registry.npmToken('alice')}`;
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => ask(basic('alice', `wrong ${n}`))));
+    const refused = answers.filter(({ status }) => status === 429);
+    // One of twenty was Alice's own account.
+    assert.equal(refused.length, 21);
+    assert.match(String(refused[0]?.json().error), /wrong passwords/);
+    for (const { json } of answers) assert.equal(json().username, undefined);
+    assert.equal((await ask(token)).json().username, 'alice');
+    assert.equal((await ask(basic('bob', 'unknown'))).status, 429);
+    const answer = await fetch(`${registry.url}-/whoami`, { headers: { authorization: basic('alice', 'wrong') } });
+    assert.ok(Number(answer.headers.get('retry-after')) > 0);
+    assert.equal((await register('carol', 'long enough')).status, 429);
+    assert.equal((await registry.fetch('/@example%2fnothing')).status, 404);
+  });
+
+  it('of new accounts are made some times a minute', async () => {
+    const answers = await Promise.all(Array.from({ length: 25 }, (_, n) => register(`user${n}`, 'long enough')));
+    const statuses = answers.map(({ status }) => status);
+    assert.equal(statuses.filter((status) => status === 429).length, 5);
+    assert.equal(statuses.filter((status) => status === 201).length, 20);
+  }).timeout(120_000);
+
+  it('are not checked again for a while, until the password file says otherwise', async () => {
+    assert.equal((await register('dora', 'the first one')).status, 201);
+    const first = basic('dora', 'the first one');
+    // As many at once as would be too many if each was a check of its own.
+    const many = await Promise.all(Array.from({ length: 50 }, () => ask(first)));
+    for (const { json } of many) assert.equal(json().username, 'dora');
+
+    const file = registry.running.instance.layout.registry.users;
+    const before = await readFile(file, 'utf8');
+    await writeFile(file, before.replace(/^dora:.*\n?/m, ''));
+    assert.equal((await ask(first)).json().username, undefined, 'a user who was removed');
+    await writeFile(file, before);
+    assert.equal((await ask(first)).json().username, 'dora');
+
+    const change = await registry.fetch('/-/npm/v1/user', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: first },
+      body: JSON.stringify({ password: { old: 'the first one', new: 'the second one' } }),
+    });
+    assert.equal(change.status, 200, change.text);
+    assert.equal((await ask(first)).json().username, undefined, 'a password that was changed');
+    assert.equal((await ask(basic('dora', 'the second one'))).json().username, 'dora');
+  });
+
+  it('of clients that went away are not checked', async () => {
+    assert.equal((await register('eve', 'long enough')).status, 201);
+    const { hostname, port } = new URL(registry.url);
+    const sockets = Array.from({ length: 15 }, (_, n) => {
+      const socket = connect(Number(port), hostname);
+      socket.on('error', () => undefined);
+      socket.write(`GET /-/whoami HTTP/1.1\r\nHost: x\r\nAuthorization: ${basic('eve', `wrong ${n}`)}\r\n\r\n`);
+      return socket;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    for (const socket of sockets) socket.destroy();
+    // Those that were dropped count as no attempt: one turn at least is left, though 15 and 10 are more than may fail.
+    assert.equal((await ask(basic('eve', 'long enough'))).json().username, 'eve');
+    const answers = await Promise.all(Array.from({ length: 10 }, (_, n) => ask(basic('eve', `late ${n}`))));
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+  });
+});
