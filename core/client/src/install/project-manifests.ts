@@ -1,6 +1,6 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { fromUtf8, SignetError } from '@signet/primitives/basics';
+import { fromUtf8, parseJson, SignetError } from '@signet/primitives/basics';
 import { isJsonObject, type JsonObject, own, type PackageLock } from '../npm/lockfile/index.ts';
 
 /** A package.json of the project, which npm reads beside the lockfile. */
@@ -21,14 +21,14 @@ const maxBytes = 16 * 1024 * 1024;
  * @throws ERR_LOCKFILE, ERR_ENCODING, ERR_INPUT_TOO_LARGE
  */
 export async function readProjectManifests(directory: string, lock: PackageLock): Promise<readonly ProjectManifest[]> {
-  const root = await readManifest(join(directory, 'package.json'));
+  const root = await readManifest(join(directory, 'package.json'), parseStrictly);
   if (root === undefined) return [];
   const targets = lock.packages.flatMap(({ source, resolved }) =>
     source === 'link' && resolved !== undefined && resolved !== '' ? [resolved] : [],
   );
   const folders = await Promise.all(
     [...new Set(targets)].map(async (location) => {
-      const content = await readManifest(join(directory, location, 'package.json'));
+      const content = await readManifest(join(directory, location, 'package.json'), parseStrictly);
       return content === undefined ? [] : [{ location, content }];
     }),
   );
@@ -63,8 +63,16 @@ export async function declaredWorkspaces(
   return folders;
 }
 
+/** As people read it: a key that stands twice in one object says two things, of which npm takes the last. */
+function parseStrictly(text: string): unknown {
+  return parseJson(text, 'package.json', { maxLength: maxBytes });
+}
+
 /** @throws ERR_LOCKFILE, ERR_ENCODING, ERR_INPUT_TOO_LARGE */
-export async function readManifest(path: string): Promise<JsonObject | undefined> {
+export async function readManifest(
+  path: string,
+  parse: (text: string) => unknown = JSON.parse,
+): Promise<JsonObject | undefined> {
   let bytes: Uint8Array;
   try {
     bytes = await readFile(path);
@@ -78,9 +86,9 @@ export async function readManifest(path: string): Promise<JsonObject | undefined
   const text = fromUtf8(bytes, path).replace(/^\uFEFF/, '');
   let content: unknown;
   try {
-    content = JSON.parse(text);
+    content = parse(text);
   } catch (cause) {
-    throw new SignetError('ERR_LOCKFILE', `${path} is not JSON`, { cause });
+    throw new SignetError('ERR_LOCKFILE', `${path} is not JSON that can be read in one way`, { cause });
   }
   if (!isJsonObject(content)) throw new SignetError('ERR_LOCKFILE', `${path} is not an object`);
   return content;

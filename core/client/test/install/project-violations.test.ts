@@ -165,7 +165,13 @@ ${policy}`,
   });
 
   it('cannot be told where files of the project are not in order', async () => {
-    for (const content of ['{', '[]', { dependencies: [] }, { dependencies: { a: 1 } }]) {
+    for (const content of [
+      '{',
+      '[]',
+      '{"dependencies":{},"dependencies":{"a":"1"}}',
+      { dependencies: [] },
+      { dependencies: { a: 1 } },
+    ]) {
       await write('package.json', content);
       await assert.rejects(judge({}), { code: 'ERR_LOCKFILE' }, JSON.stringify(content));
     }
@@ -179,6 +185,6 @@ ${policy}`,
     await writeFile(join(folder, 'a', 'package.json'), Buffer.from(text, 'latin1'));
     await assert.rejects(judge(target), { code: 'ERR_ENCODING' });
     await write('package.json', { workspaces: 'packages' });
-    await assert.rejects(judge({ 'node_modules/@acme/a': { resolved: 'a', link: true } }), { code: 'ERR_LOCKFILE' });
+    await assert.rejects(judge({ 'node_modules/@acme/b': { resolved: 'b', link: true } }), { code: 'ERR_LOCKFILE' });
   });
 });
