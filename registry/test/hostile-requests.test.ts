@@ -209,6 +209,46 @@ describe('hostile requests to a registry', () => {
     assert.notEqual(known.status, 413, known.text);
   });
 
+  it('with a large body for a package that the sender may not publish are refused before it is read', async () => {
+    const large = { padding: 'a'.repeat(2 * 1024 * 1024) };
+    for (const path of ['/not-ours', '/@elsewhere%2fx', '/@elsewhere/x/-rev/1-a', '/%2e%2e%2fx']) {
+      await assertRefused(403, 'PUT', path, large, loggedIn());
+    }
+    await assertRefused(422, 'PUT', address, { ...large, _attachments: { x: {} } }, loggedIn());
+  });
+
+  it('whose JSON is deep or has a key twice are refused, wherever', async () => {
+    const deep = `${'['.repeat(300_000)}${']'.repeat(300_000)}`;
+    const texts = [deep, `${'{"a":'.repeat(100)}1${'}'.repeat(100)}`, '{"name":"a","n\\u0061me":"b"}', '{"a":1', 'x'];
+    for (const [method, path] of [
+      ['PUT', address],
+      ['PUT', '/-/user/org.couchdb.user:bob'],
+      ['POST', '/-/npm/v1/security/advisories/bulk'],
+      ['POST', '/-/signet/v1/attestations:batch'],
+      ['POST', '/-/verdaccio/sec/login'],
+    ] as const) {
+      for (const body of texts) {
+        const headers = { 'content-type': 'application/json; charset=utf-8', ...loggedIn() };
+        const answer = await registry.fetch(path, { method, headers, body });
+        assert.equal(answer.status, 400, `${path} ${body.slice(0, 30)}: ${answer.text}`);
+        assert.equal(typeof answer.json().error, 'string');
+      }
+    }
+    const foreign = { method: 'PUT', headers: { 'content-type': 'application/json; charset=utf-16' }, body: '{}' };
+    assert.equal((await registry.fetch(address, foreign)).status, 415);
+  });
+
+  it('for pages about something that is no package are answered 404, with a word and no trace', async () => {
+    for (const place of ['sidebar', 'package/readme', 'Sidebar']) {
+      for (const it of ['..%2fx', '%2e%2e', '..%5cx', '%', 'a%00b', '@example%2f..%2fx', '@a/b%2fc', '', '.x']) {
+        await assertRefused(404, 'GET', `/-/verdaccio/data/${place}/${it}`);
+      }
+    }
+    assert.equal((await send('GET', '/-/verdaccio/data/sidebar/@example/victim')).status, 200);
+    assert.equal((await send('GET', '/-/verdaccio/data/package/readme/@example/victim/1.0.0')).status, 200);
+    assert.doesNotMatch(server.errors, /^ {4}at /m);
+  });
+
   it('whose length is not said need credentials', async () => {
     const { hostname, port } = new URL(registry.url);
     const answer = await new Promise<string>((resolve, reject) => {

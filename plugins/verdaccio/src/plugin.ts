@@ -45,6 +45,7 @@ export interface PluginOptions {
     readonly middlewares?: Readonly<Record<string, unknown>>;
     /** Verdaccio's own, shared by every process over one storage. */
     readonly secret?: string;
+    readonly max_body_size?: string | number;
     web?: { enable?: boolean; scriptsBodyAfter?: string[] };
   };
   readonly logger: Logger;
@@ -120,15 +121,16 @@ export default class SignetPlugin {
     app.use(bodyShape);
     if (publicUrl !== undefined) app.use(withoutPrefix(new URL(publicUrl).pathname));
     const { trustedPublishing: publishers } = configuration;
-    let hasPublishToken = (_request: Request) => false;
+    let publishTokenFor = (_request: Request): string | undefined => undefined;
     if (publishers.length > 0 && publicUrl !== undefined) {
       const audience = `npm:${new URL(publicUrl).hostname}`;
       const trusted = new TrustedPublishing({ publishers, audience, secret: secretOf(config.secret), audit });
       TrustedPublishing.limit(auth);
       app.use(trusted.handle);
-      hasPublishToken = (request) => trusted.knows(request);
+      publishTokenFor = (request) => trusted.tokenFor(request);
     }
-    new RequestGuard({ auth, logger, anonymousBytes: limits.anonymousBytes, hasPublishToken }).install(app);
+    const bodyBytes = bytesOf(config.max_body_size);
+    new RequestGuard({ auth, logger, anonymousBytes: limits.anonymousBytes, bodyBytes, publishTokenFor }).install(app);
     const background = new Background(logger);
     const statements = ownStatements({ ...shared, signer, rules, onAttached: forget });
     const onAnswered = (release: Release, isStored: boolean) => {
@@ -174,6 +176,16 @@ export default class SignetPlugin {
 function addToPage(config: PluginOptions['config']): void {
   config.web ??= {};
   config.web.scriptsBodyAfter = [...(config.web.scriptsBodyAfter ?? []), panelElement];
+}
+
+const units: Readonly<Record<string, number>> = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 };
+
+/** Verdaccio's way of writing sizes: `10mb`, which is its default too. */
+function bytesOf(size: string | number = '10mb'): number {
+  const [, number, unit = 'b'] = /^\s*(\d+(?:\.\d+)?)\s*([kmg]?b)?\s*$/i.exec(String(size)) ?? [];
+  const factor = units[unit.toLowerCase()];
+  if (number !== undefined && factor !== undefined) return Math.floor(Number(number) * factor);
+  throw new SignetError('ERR_PLUGIN_CONFIG', `max_body_size must be a size as 10mb, found ${JSON.stringify(size)}`);
 }
 
 function secretOf(secret: string | undefined): string {

@@ -1,8 +1,10 @@
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
+import { isInstallableName } from '@signet/client/npm';
 import { runInRequest } from './current-request.ts';
+import { decode, pathOf } from './endpoint.ts';
+import { assertAllowed } from './permission.ts';
 import { Refusal } from './refusal.ts';
 import { refuseRequest } from './refuse-request.ts';
+import { isJson, readCompressedBody, readJsonBody } from './request-body.ts';
 import type { App, Auth, Logger, Next, Request, Response } from './verdaccio-host.ts';
 
 /** What the guard works with. */
@@ -11,8 +13,10 @@ export interface RequestGuardParts {
   readonly logger: Logger;
   /** Largest body of a request without valid credentials, bytes. */
   readonly anonymousBytes: number;
-  /** Whether the request shows a valid publish token, which Verdaccio does not know of. */
-  readonly hasPublishToken: (request: Request) => boolean;
+  /** Largest body of any request, bytes. */
+  readonly bodyBytes: number;
+  /** The package that the request's publish token is for; Verdaccio does not know of these. */
+  readonly publishTokenFor: (request: Request) => string | undefined;
 }
 
 /** Where npm sends what it has installed, compressed and without credentials; Verdaccio passes it on. */
@@ -21,12 +25,10 @@ const auditPaths = new Set(['audits', 'audits/quick', 'advisories/bulk'].map((pl
 /** Largest question of `npm audit` after decompression, bytes; verdaccio-audit takes no more either. */
 const auditBytes = 10 * 1024 * 1024;
 
-const decompress = promisify(gunzip);
-
 /**
  * Stands before everything of Verdaccio, its body parser included, and lets no request through that could cost much before
- * anybody knows who sent it: compressed bodies, which grow when they are read, and large bodies without credentials.
- * Parameters of a query that are more than one text each are refused too: Verdaccio takes them for texts.
+ * anybody knows who sent it: compressed bodies, which grow when they are read, and large bodies without credentials,
+ * or for a package that the sender may not publish. What is JSON it reads itself, so that it is neither deep nor ambiguous. Parameters of a query that are more than one text each are refused too: Verdaccio takes them for texts.
  */
 export class RequestGuard {
   readonly #parts: RequestGuardParts;
@@ -43,7 +45,10 @@ export class RequestGuard {
         const pass = () => handle(request, response, next);
         try {
           checkQuery(request.url);
-          this.#checkBody(request, response, pass);
+          checkPageName(request);
+          const isAudit = auditPaths.has(pathOf(request));
+          if (isAudit) explainFailure(response);
+          this.#checkBody(request, response, isAudit, pass);
         } catch (error) {
           this.#refuse(request, response, error);
         }
@@ -51,30 +56,56 @@ export class RequestGuard {
     };
   }
 
-  #checkBody(request: Request, response: Response, pass: () => void): void {
+  #checkBody(request: Request, response: Response, isAudit: boolean, pass: () => void): void {
     const { headers } = request;
+    const { anonymousBytes, bodyBytes } = this.#parts;
     const chunked = headers['transfer-encoding'] !== undefined;
     const length = Number(headers['content-length'] ?? 0);
     if (!chunked && length === 0) {
       pass();
       return;
     }
+    const refuse = (error: unknown) => this.#refuse(request, response, error);
     const encoding = (headers['content-encoding'] ?? 'identity').trim().toLowerCase();
     if (encoding !== 'identity') {
-      if (encoding !== 'gzip' || !auditPaths.has(request.url.split('?', 1)[0] ?? '')) {
+      if (encoding !== 'gzip' || !isAudit) {
         throw new Refusal(415, 'ERR_REQUEST', `Bodies are not taken compressed, this one is ${encoding.slice(0, 40)}`);
       }
-      this.#readQuestion(request).then(pass, (error) => this.#refuse(request, response, error));
+      readCompressedBody(request, { compressed: anonymousBytes, decompressed: auditBytes }).then(pass, refuse);
       return;
     }
-    if (!chunked && length <= this.#parts.anonymousBytes) {
-      pass();
+    const read = (limit: number) => {
+      if (isJson(request)) readJsonBody(request, limit).then(pass, refuse);
+      else pass();
+    };
+    if (!chunked && length <= anonymousBytes) {
+      read(anonymousBytes);
       return;
     }
     this.#identify(request, response, (known) => {
-      if (known) pass();
-      else this.#refuse(request, response, this.#tooMuch(chunked));
+      if (!known) {
+        refuse(this.#tooMuch(chunked));
+        return;
+      }
+      this.#assertMayPublish(request).then(() => read(bodyBytes), refuse);
     });
+  }
+
+  /** Nobody sends much to a package that is not theirs to publish. */
+  async #assertMayPublish(request: Request): Promise<void> {
+    const [name] = /^(?:@[^/]*\/)?[^/]+/.exec((decode(pathOf(request)) ?? '').slice(1)) ?? [];
+    if (name === undefined || name === '-') return;
+    const own = this.#parts.publishTokenFor(request);
+    if (own === name) return;
+    if (own === undefined) {
+      try {
+        await assertAllowed(this.#parts.auth, 'publish', request, name);
+        return;
+      } catch {
+        // As Verdaccio says it, in fewer words.
+      }
+    }
+    throw new Refusal(403, 'ERR_PUBLISH_FORBIDDEN', `You may not publish ${name.slice(0, 214)}`);
   }
 
   #tooMuch(chunked: boolean): Refusal {
@@ -86,7 +117,7 @@ export class RequestGuard {
 
   /** Asks Verdaccio who it is, as Verdaccio itself does again later. Nothing of the body is read meanwhile. */
   #identify(request: Request, response: Response, done: (known: boolean) => void): void {
-    if (this.#parts.hasPublishToken(request)) {
+    if (this.#parts.publishTokenFor(request) !== undefined) {
       done(true);
       return;
     }
@@ -94,51 +125,37 @@ export class RequestGuard {
     this.#parts.auth.apiJWTmiddleware()(request, response, () => done(request.remote_user?.name !== undefined));
   }
 
-  async #readQuestion(request: Request): Promise<void> {
-    const compressed = await readUpTo(request, this.#parts.anonymousBytes);
-    if (compressed === undefined) throw this.#tooMuch(false);
-    let text: string;
-    try {
-      text = (await decompress(compressed, { maxOutputLength: auditBytes })).toString('utf8');
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'ERR_BUFFER_TOO_LARGE') {
-        throw new Refusal(400, 'ERR_REQUEST', 'The body is not what gzip makes', cause);
-      }
-      const problem = `The body is larger than ${auditBytes} bytes once it is decompressed`;
-      throw new Refusal(413, 'ERR_INPUT_TOO_LARGE', problem, cause);
-    }
-    try {
-      request.body = JSON.parse(text);
-    } catch (cause) {
-      throw new Refusal(400, 'ERR_REQUEST', 'The body is not JSON', cause);
-    }
-    // Body parsers of Express leave alone what was read.
-    request._body = true;
-  }
-
   #refuse(request: Request, response: Response, error: unknown): void {
     refuseRequest({ request, response, logger: this.#parts.logger }, error);
   }
 }
 
-/** @returns undefined when there is more; what comes after that is left unread, and the connection open for an answer */
-function readUpTo(request: Request, limit: number): Promise<Uint8Array | undefined> {
-  return new Promise((resolve, reject) => {
-    const chunks: Uint8Array[] = [];
-    let length = 0;
-    const take = (chunk: Uint8Array) => {
-      length += chunk.length;
-      if (length <= limit) {
-        chunks.push(chunk);
-        return;
-      }
-      request.off('data', take);
-      resolve(undefined);
-    };
-    request.on('data', take);
-    request.once('end', () => resolve(Buffer.concat(chunks)));
-    request.once('error', reject);
-  });
+/**
+ * Names of packages in the addresses of Verdaccio's web page, which takes whatever stands there for one.
+ *
+ * @throws a refusal with status 404
+ */
+function checkPageName(request: Request): void {
+  const place = /^\/-\/verdaccio\/data\/(?:sidebar|package\/readme)\/(.*)$/i.exec(pathOf(request))?.[1];
+  if (place === undefined) return;
+  const [name] = /^(?:@[^/]*\/)?[^/]*/.exec(decode(place) ?? '') ?? [];
+  if (name === undefined || !isInstallableName(name)) throw new Refusal(404, 'ERR_REQUEST', 'There is no such package');
+}
+
+/** Where the registry that is asked cannot be understood, verdaccio-audit answers 500 and nothing else. */
+function explainFailure(response: Response): void {
+  const { writeHead, end } = response;
+  let body: string | undefined;
+  response.writeHead = function (this: Response, status: number, ...parts: unknown[]) {
+    if (status !== 500 || this.hasHeader('content-type')) return Reflect.apply(writeHead, this, [status, ...parts]);
+    body = '{"error":"the registry that knows of vulnerabilities did not answer"}\n';
+    this.removeHeader('content-length');
+    return Reflect.apply(writeHead, this, [502, { 'content-type': 'application/json' }]);
+  } as typeof writeHead;
+  response.end = function (this: Response, ...parts: unknown[]) {
+    if (!this.headersSent && parts[0] === undefined) this.writeHead(this.statusCode);
+    return Reflect.apply(end, this, body === undefined ? parts : [body]);
+  } as typeof end;
 }
 
 /** @throws a refusal with status 400 */

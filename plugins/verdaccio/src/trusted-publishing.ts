@@ -83,9 +83,9 @@ export class TrustedPublishing {
     next();
   };
 
-  /** Whether the request shows a publish token that is valid now. */
-  knows(request: Request): boolean {
-    return this.#tokens.read(bearer(request)) !== undefined;
+  /** The package that the request has a publish token for, if the token is valid now. */
+  tokenFor(request: Request): string | undefined {
+    return this.#tokens.read(bearer(request))?.name;
   }
 
   /** The only package that the user may publish, when it is the holder of a publish token. */
