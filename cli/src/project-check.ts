@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
+import type { TrustLock } from '@signet/client/policy';
 import type { LoadedPolicy, LockfileReport, NpmProject, ProjectLockfile, VerdictCache } from '@signet/client/preflight';
 import { inert } from '@signet/primitives/basics';
 import { type CommandContext, flagOption, type Option, type OptionValues, textOption } from './command.ts';
@@ -27,6 +28,8 @@ export interface ProjectCheck {
   readonly project: NpmProject;
   readonly lockfile: ProjectLockfile;
   readonly loaded: LoadedPolicy;
+  /** The pins that it was judged by. */
+  readonly lock: TrustLock;
   readonly report: LockfileReport;
   /** Adds what was pinned to trust-lock.json, and says so; to be called once the installation is allowed. */
   readonly keepPins: () => Promise<void>;
@@ -67,6 +70,12 @@ export async function checkProject(
   const lock = await install.readTrustLock(trustLockPath);
   const frozen = flagOption(values, 'frozen-trust') || ref !== undefined || isSet(env.CI);
   const lockfile = given.lockfile ?? (await install.readProjectLockfile(directory));
+  const folders = install.foldersOfNamed({ policy: loaded.policy, lock }, lockfile.lock);
+  if (ref !== undefined) await install.assertFoldersTrusted(folders, directory, lockfile, { ref, env });
+  for (const { name, resolved } of folders) {
+    const folder = resolved ? `the folder ${inert(resolved)}` : 'the project itself';
+    context.note(`! ${inert(name)} is ${folder}: nobody signed it, and nothing about it is verified`);
+  }
   context.progress('fetching and verifying evidence');
   const report = await install.verifyLockfile({
     ...loaded,
@@ -87,7 +96,7 @@ export async function checkProject(
     }
     context.note(`commit ${relative(cwd, trustLockPath)}`);
   };
-  return { project, lockfile, loaded, report, keepPins };
+  return { project, lockfile, loaded, lock, report, keepPins };
 }
 
 async function writeReports(context: CommandContext, values: OptionValues, report: LockfileReport): Promise<void> {

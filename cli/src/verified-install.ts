@@ -46,7 +46,7 @@ export async function installVerified(
 async function installFrom(
   context: CommandContext,
   install: Preflight,
-  { project, lockfile, report }: ProjectCheck,
+  { project, lockfile, loaded, lock, report }: ProjectCheck,
   npm: NpmProgram,
   flags: readonly string[],
 ): Promise<{ readonly exitCode: number; readonly installed?: number }> {
@@ -76,6 +76,7 @@ async function installFrom(
     const code = await runAll(scripts.before);
     if (code !== 0) return { exitCode: code };
   }
+  if (project.installs) await install.emptyLinkedFolders({ policy: loaded.policy, lock }, directory, lockfile.lock);
   context.progress('npm ci');
   const exitCode = await runAt(context.cwd, [...flags, '--ignore-scripts'])(['ci']);
   if (!project.installs) {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { access, copyFile, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { succeed } from '../scene/instance.ts';
+import { author, succeed } from '../scene/instance.ts';
+import { run } from '../scene/processes.ts';
 import { AttackScene, victim } from './attack-scene.ts';
 
 /** Attacks by files that a pull request commits where npm puts packages, and by settings with which npm leaves them there. */
@@ -65,5 +66,102 @@ describe('attack: files in the place of packages', function () {
     assert.match(stderr, /ERR_LOCKFILE_CONFLICT.*git=|git=.*program that npm starts/s);
     await assert.rejects(access(file('ran')), 'nothing was started');
     await assert.rejects(access(file('node_modules')), 'nothing was unpacked');
+  });
+
+  describe('in a folder that the project links to', () => {
+    /** Depends on the folder, and the folder on the victim. */
+    async function link(folder: string, manifest: Record<string, unknown> = {}): Promise<void> {
+      await write(`${folder}/package.json`, {
+        name: 'tool',
+        version: '1.0.0',
+        dependencies: { [victim]: '1.0.0' },
+        ...manifest,
+      });
+      const root = JSON.parse(await readFile(file('package.json'), 'utf8'));
+      await write('package.json', { ...root, dependencies: { ...root.dependencies, tool: `file:${folder}` } });
+      await succeed(scene.workshop.npm(['install', '--package-lock-only'], { cwd: project }));
+    }
+
+    it('refuses a package that npm would leave there, and installs without it', async () => {
+      await link('tool');
+      await plant(`tool/node_modules/${victim}`);
+      const { code, stderr } = await ci();
+      assert.equal(code, 10, stderr);
+      assert.match(stderr, /TP105/);
+      assert.match(stderr, /tool\/node_modules\/@example\/greeting/);
+      await assert.rejects(access(file('node_modules')), 'nothing was unpacked');
+      await rm(file('tool/node_modules'), { recursive: true });
+      await succeed(ci());
+    });
+
+    it('refuses it deeper, and behind a symbolic link', async () => {
+      await link('tool');
+      await plant(`tool/node_modules/between/node_modules/${victim}`);
+      assert.equal((await ci()).code, 10);
+      await rm(file('tool/node_modules'), { recursive: true });
+      await plant(`elsewhere/${victim}`);
+      await symlink('../elsewhere', file('tool/node_modules'));
+      assert.equal((await ci()).code, 10);
+    });
+
+    it('replaces a package that claims to be the one that npm is about to install', async () => {
+      await link('tool');
+      const location = `tool/node_modules/${victim}`;
+      const lock = JSON.parse(await readFile(file('package-lock.json'), 'utf8'));
+      const locked = lock.packages[`node_modules/${victim}`];
+      lock.packages[location] = locked;
+      await write('package-lock.json', lock);
+      await plant(location);
+      await write(`${location}/package.json`, {
+        name: victim,
+        version: '1.0.0',
+        main: 'greeting.js',
+        _integrity: locked.integrity,
+        _resolved: locked.resolved,
+        _id: `${victim}@1.0.0`,
+      });
+      await succeed(ci('--ignore-scripts'));
+      assert.equal(await planted(location), false);
+      await succeed(ci('--ignore-scripts'));
+    });
+
+    it('refuses what it says to be bundled', async () => {
+      await link('tool');
+      await link('tool', { bundleDependencies: [victim] });
+      const { code, stderr } = await ci();
+      assert.equal(code, 10, stderr);
+      assert.match(stderr, /TP105/);
+      await assert.rejects(access(file('node_modules')), 'nothing was unpacked');
+    });
+  });
+
+  describe('as a workspace', () => {
+    const git = (...args: readonly string[]) => {
+      const identity = ['-c', 'user.name=a', '-c', 'user.email=a@example.com', '-c', 'init.defaultBranch=main'];
+      return succeed(run('git', [...identity, ...args], scene.workshop.options({ cwd: project })));
+    };
+
+    it('refuses a folder that was not in the place of the package before, and names one that was', async () => {
+      await mkdir(file('trust'));
+      await copyFile(scene.instance.urls.trustedRoot, file('trust/trusted_root.json'));
+      await writeFile(file('trust-policy.yaml'), scene.instance.policy(author, './trust/trusted_root.json'));
+      await git('init', '--quiet');
+      await git('add', '.');
+      await git('commit', '--quiet', '--message', 'trusted');
+      await plant('packages/greeting');
+      const root = JSON.parse(await readFile(file('package.json'), 'utf8'));
+      await write('package.json', { ...root, workspaces: ['packages/*'] });
+      await succeed(scene.workshop.npm(['install', '--package-lock-only'], { cwd: project }));
+      await git('add', '.');
+      await git('commit', '--quiet', '--message', 'a small refactoring');
+
+      const { code, stderr } = await ci('--trust-from', 'HEAD~1');
+      assert.equal(code, 14, stderr);
+      assert.match(stderr, /@example\/greeting: packages\/greeting/);
+      await assert.rejects(access(file('node_modules')), 'nothing was unpacked');
+
+      const known = await succeed(ci('--trust-from', 'HEAD'));
+      assert.match(known.stderr, /! @example\/greeting is the folder packages\/greeting: nobody signed it/);
+    });
   });
 });

@@ -1,4 +1,4 @@
-import { readFile, realpath, rm } from 'node:fs/promises';
+import { lstat, readFile, realpath, rm } from 'node:fs/promises';
 import { join, posix, resolve } from 'node:path';
 import { SignetError } from '@signet/primitives/basics';
 import {
@@ -19,7 +19,7 @@ const filesAtOnce = 32;
 /**
  * Compares what npm says it installed (`node_modules/.package-lock.json`) with the lockfile that was verified: every package there must
  * be one of the verified, with the same bytes. A subset is fine: other platforms' and omitted packages are left out. Links must lead where
- * the lockfile says, and of what is proven, the package.json must be that of the package, with the commands and scripts that the lockfile
+ * the lockfile says, where npm left a judged package out there must be nothing else, and of what is proven, the package.json must be that of the package, with the commands and scripts that the lockfile
  * claims it has.
  *
  * This finds a lockfile that changed after it was verified and an npm that installs otherwise than it is known to. It does not hash
@@ -35,16 +35,15 @@ export async function compareInstalledTree(
   judged: readonly Pick<JudgedPackage, 'name' | 'version' | 'locations' | 'attestations'>[] = [],
 ): Promise<readonly LockedPackage[]> {
   const path = join(directory, 'node_modules', '.package-lock.json');
-  let content: Uint8Array;
-  try {
-    content = await readFile(path);
-  } catch (cause) {
-    // npm makes no folder when there is nothing to put into it.
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT' && lock.packages.every(isOptional)) return [];
-    throw new SignetError('ERR_INSTALLED_TREE', `npm left no record of what it installed in ${path}`, { cause });
-  }
+  // npm makes no folder when there is nothing to put into it.
+  const installed = await readFile(path).then(
+    (content) => readPackageLock(content).packages,
+    (cause: NodeJS.ErrnoException) => {
+      if (cause.code === 'ENOENT' && lock.packages.every(isOptional)) return [];
+      throw new SignetError('ERR_INSTALLED_TREE', `npm left no record of what it installed in ${path}`, { cause });
+    },
+  );
   const verified = new Set(lock.packages.map((entry) => identity(entry)));
-  const installed = readPackageLock(content).packages;
   // npm writes down the hash of what it fetched where the lockfile had none; whether that was allowed has been decided.
   const isKnown = (entry: LockedPackage): boolean =>
     verified.has(identity(entry)) || (entry.source === 'registry' && verified.has(identity(entry, '')));
@@ -56,6 +55,9 @@ export async function compareInstalledTree(
       { expected: 'only packages of the verified lockfile', found: identity(stranger) },
     );
   }
+  const present = new Set(installed.map(({ location }) => location));
+  const missing = judged.flatMap(({ locations }) => locations.filter((location) => !present.has(location)));
+  await mapConcurrently(missing, filesAtOnce, (location) => assertNothing(directory, location));
   const proven = new Map(
     judged.flatMap(({ name, version, locations, attestations }) =>
       attestations.length === 0 ? [] : locations.map((location) => [location, { name, version }] as const),
@@ -91,6 +93,19 @@ function identity(
 
 function isOptional({ dev, optional }: LockedPackage): boolean {
   return dev || optional;
+}
+
+/** What npm says nothing about, it did not put there. */
+async function assertNothing(directory: string, location: string): Promise<void> {
+  const isThere = await lstat(join(directory, location)).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== 'ENOENT' && error.code !== 'ENOTDIR',
+  );
+  if (!isThere) return;
+  throw new SignetError('ERR_INSTALLED_TREE', `${location} is not what npm installed, which left it out; remove it`, {
+    expected: 'nothing, or the package of the lockfile',
+    found: location,
+  });
 }
 
 async function assertLink(directory: string, { location, resolved = '' }: LockedPackage): Promise<void> {

@@ -6,6 +6,7 @@ export { describeIdentity, trustLockFileName } from '../policy/index.ts';
 export * from './evidence-file.ts';
 export * from './install-scripts.ts';
 export * from './installed-tree.ts';
+export { assertFoldersTrusted, emptyLinkedFolders, foldersOfNamed } from './linked-folders.ts';
 export * from './lockfile.ts';
 export * from './lockfile-sync.ts';
 export * from './npm-project.ts';

@@ -14,6 +14,7 @@ import type { Violation } from '../policy/index.ts';
 
 export type { ProjectRules } from './lockfile-violations.ts';
 
+import { linkedFolderViolations } from './linked-folders.ts';
 import { hidesName, isError, isNamed, type ProjectRules } from './lockfile-violations.ts';
 import { declaredWorkspaces, type ProjectManifest, readProjectManifests } from './project-manifests.ts';
 
@@ -43,9 +44,9 @@ export async function projectViolations(
     if (isNamed(rules, one.name) && !named.has(key)) named.set(key, one);
   }
   const links = lock.packages.filter(({ source, name }) => source === 'link' && isNamed(rules, name));
-  if (named.size === 0 && links.length === 0) return [];
+  const violations: Violation[] = [...(await linkedFolderViolations(rules, directory, lock, manifests))];
+  if (named.size === 0 && links.length === 0) return violations;
   const workspaces = await declaredWorkspaces(directory, root.content);
-  const violations: Violation[] = [];
   for (const link of links) {
     if (!(await isOwnFolder(directory, link, root, workspaces))) violations.push(strangeFolder(rules, link));
   }
