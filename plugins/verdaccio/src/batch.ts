@@ -4,6 +4,7 @@ import type { ServingParts } from './attestations.ts';
 import type { ServedEvidence } from './evidence-reader.ts';
 import { assertAllowed } from './permission.ts';
 import { Refusal } from './refusal.ts';
+import { Turns } from './turns.ts';
 import type { Next, Request, Response } from './verdaccio-host.ts';
 
 const path = '/-/signet/v1/attestations:batch';
@@ -16,6 +17,10 @@ const ahead = 16;
 
 /** What is sent at once, characters, except for the last piece. */
 const pieceLength = 64 * 1024;
+
+/** Requests that are worked on at the same time, and those that may wait for it. */
+const atOnce = 4;
+const waiting = 16;
 
 /** What the endpoint works with. */
 export interface BatchParts extends ServingParts {
@@ -35,9 +40,11 @@ interface Target {
  * Serves the evidence of many versions at once: `POST {packages: [{name, version}]}`, answered by NDJSON, one
  * `{purl, integrity, attestations}` a line, in any order (INTERFACES.md). Versions that are not here, or that the user may not see,
  * have `integrity: null` and no attestations; what cannot be read has an `error`, which is no "none".
+ * Few requests are worked on at the same time; beyond those that may wait, 503 with Retry-After.
  */
 export class BatchEndpoint {
   readonly #parts: BatchParts;
+  readonly #turns = new Turns(atOnce, waiting);
 
   constructor(parts: BatchParts) {
     this.#parts = parts;
@@ -51,6 +58,14 @@ export class BatchEndpoint {
     let targets: readonly Target[];
     try {
       targets = parseTargets(request.body);
+      if (this.#turns.isFull) {
+        response.setHeader('retry-after', '1');
+        throw new Refusal(
+          503,
+          'ERR_SERVICE_UNAVAILABLE',
+          'attestations:batch: too many ask at the same time; try again',
+        );
+      }
     } catch (error) {
       next(error);
       return;
@@ -59,26 +74,41 @@ export class BatchEndpoint {
   };
 
   async #stream(request: Request, response: Response, targets: readonly Target[]): Promise<void> {
+    const mayRead = this.#permissions(request);
+    const rest = [...targets];
     response.status(200);
     response.setHeader('content-type', 'application/x-ndjson');
-    const mayRead = this.#permissions(request);
-    const lines: Promise<string>[] = [];
-    let text = '';
-    for (let next = 0; next < targets.length || lines.length > 0; ) {
-      for (; lines.length < ahead && next < targets.length; next += 1) {
-        const target = targets[next];
-        if (target !== undefined) lines.push(this.#describe(target, mayRead));
+    while (rest.length > 0) {
+      // A turn for each piece, so that whoever reads slowly keeps nobody waiting.
+      const endTurn = await this.#turns.take({ isGone: () => response.destroyed });
+      if (endTurn === undefined) return;
+      try {
+        const text = await this.#piece(rest, mayRead);
+        if (response.destroyed) return;
+        response.write(text);
+      } finally {
+        endTurn();
       }
-      const line = await lines.shift();
-      text += `${line}\n`;
-      if (response.destroyed) return;
-      if (text.length < pieceLength) continue;
-      response.write(text);
-      text = '';
       // Verdaccio's log wraps write() and loses what it returns.
       if (response.writableNeedDrain) await Promise.race([once(response, 'drain'), once(response, 'close')]);
     }
-    response.end(text);
+    response.end();
+  }
+
+  /** Lines about the first of `rest`, which are taken from it. */
+  async #piece(rest: Target[], mayRead: (name: string) => Promise<boolean>): Promise<string> {
+    const lines: Promise<string>[] = [];
+    let text = '';
+    while (lines.length > 0 || (text.length < pieceLength && rest.length > 0)) {
+      while (lines.length < ahead && text.length < pieceLength) {
+        const target = rest.shift();
+        if (target === undefined) break;
+        lines.push(this.#describe(target, mayRead));
+      }
+      const line = await lines.shift();
+      if (line !== undefined) text += `${line}\n`;
+    }
+    return text;
   }
 
   /** Asks about each package once. */

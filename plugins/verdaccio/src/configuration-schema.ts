@@ -213,7 +213,8 @@ export const configurationSchema = {
       auditLog: path('A line of JSON for every accept and refusal; left out: none is kept', './audit.jsonl'),
       limits: mapping('Limits', {
         bundleBytes: number('Largest bundle', 'bytes', 1024 ** 2, 262_144),
-        unpackedBytes: number('Largest tarball after decompression', 'bytes', 1024 ** 3, 268_435_456),
+        unpackedBytes: number('Largest tarball after decompression', 'bytes', 256 * 1024 ** 2, 1_073_741_824),
+        unpackedRatio: count('How many times its size a tarball may have after decompression, above 16 MiB', 100, 1000),
         pendingSeconds: number('How long a bundle waits for its package', 'seconds', 3600, 600),
         verdictSeconds: number('How long the verdict about a stored tarball holds', 'seconds', 300, 60),
         anonymousBytes: number('Largest body of a request without valid credentials', 'bytes', 1024 ** 2, 65_536),

@@ -47,6 +47,8 @@ export interface PluginConfiguration {
     readonly bundleBytes: number;
     /** Largest tarball after decompression, bytes. */
     readonly unpackedBytes: number;
+    /** How many times its own size a tarball may have after decompression, above 16 MiB. */
+    readonly unpackedRatio: number;
     /** How long a bundle waits for its package, seconds. */
     readonly pendingSeconds: number;
     /** How long the verdict about a stored tarball holds, seconds. */
@@ -106,7 +108,8 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
     uplinks: parseUplinks(section.uplinks ?? 'verify', path),
     limits: {
       bundleBytes: 1024 * 1024,
-      unpackedBytes: 1024 ** 3,
+      unpackedBytes: 256 * 1024 ** 2,
+      unpackedRatio: 100,
       pendingSeconds: 3600,
       verdictSeconds: 300,
       anonymousBytes: 1024 * 1024,

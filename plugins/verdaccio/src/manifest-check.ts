@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { type PublishDocument, readTarballManifest } from '@signet/client/npm';
+import { type PublishDocument, readTarballManifest, type TarballManifest } from '@signet/client/npm';
 import { describedAlike } from './manifest-description.ts';
 import { Refusal } from './refusal.ts';
+import { Turns } from './turns.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -67,18 +68,40 @@ const kinds: Readonly<Record<string, ((value: unknown) => boolean) | undefined>>
 /** Members that the registry alone says something with; npm's own have an underscore in front. */
 const registryMembers = new Set(['dist', 'hasInstallScript', 'deprecated', 'time', 'users']);
 
+/** What a tarball may become. */
+export interface UnpackLimits {
+  /** Bytes after decompression. */
+  readonly unpackedBytes: number;
+  /** How many times its own size, where that is more than {@link alwaysUnpacked}. */
+  readonly unpackedRatio: number;
+}
+
+/** Bytes that any tarball may become: a small package of zeros is no attack. */
+const alwaysUnpacked = 16 * 1024 * 1024;
+
+const unpacking = new Turns(1);
+
+async function unpack(tarball: Uint8Array, { unpackedBytes, unpackedRatio }: UnpackLimits): Promise<TarballManifest> {
+  const byRatio = Math.max(alwaysUnpacked, tarball.length * unpackedRatio);
+  const endTurn = await unpacking.take();
+  try {
+    return await readTarballManifest(tarball, { unpackedBytes: Math.min(unpackedBytes, byRatio) });
+  } finally {
+    endTurn?.();
+  }
+}
+
 /**
  * Compares the published manifest with package.json in the tarball, and makes the manifest that is stored: what the tarball
  * says, as npm spells it, with a `dist` of nothing but hashes and place.
  *
- * @param unpackedBytes limit on the tarball after decompression
+ * One tarball is unpacked at a time in this process.
+ *
+ * @param limits on the tarball after decompression
  * @throws ERR_TARBALL, ERR_INPUT_TOO_LARGE; a refusal with ERR_PUBLISH_DOCUMENT when they disagree
  */
-export async function checkManifest(
-  document: PublishDocument,
-  unpackedBytes: number,
-): Promise<Record<string, unknown>> {
-  const packed = await readTarballManifest(document.tarball, { unpackedBytes });
+export async function checkManifest(document: PublishDocument, limits: UnpackLimits): Promise<Record<string, unknown>> {
+  const packed = await unpack(document.tarball, limits);
   const published = document.manifest;
   const fail = (field: string) => {
     throw new Refusal(

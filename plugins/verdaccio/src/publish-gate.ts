@@ -129,7 +129,7 @@ export class PublishGate {
   async #admit(document: PublishDocument, user: string | undefined): Promise<Admitted> {
     const { configuration, storage, evidence, claims, pending, records, logger } = this.#parts;
     const { name, version, integrity, bundle, bundleText } = document;
-    const checking = checkManifest(document, configuration.limits.unpackedBytes);
+    const checking = checkManifest(document, configuration.limits);
     // What is there already is spoken of first.
     checking.catch(() => undefined);
     const [stored, { removed, owner }, waiting] = await Promise.all([
