@@ -1,17 +1,18 @@
-import { type ErrorCode, fromUtf8, SignetError } from '@signet/primitives/formats';
+import { type ErrorCode, parseJson, SignetError } from '@signet/primitives/formats';
 
 /** A JSON object from outside, whose members are looked at one by one. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
- * The JSON object in a service's answer.
+ * The JSON object in a service's answer, read as its text says it, whatever was read before: see {@link parseJson}.
  *
  * @param what names the answer in the sentence, `code` is the error to throw
  */
 export function jsonObject(body: Uint8Array, what: string, code: ErrorCode): JsonObject {
   let value: unknown;
   try {
-    value = JSON.parse(fromUtf8(body, what));
+    // How long an answer may be has been decided when it was read.
+    value = parseJson(body, what, { maxLength: body.length });
   } catch (cause) {
     throw new SignetError(code, `${what} is not JSON`, { cause });
   }

@@ -1,4 +1,4 @@
-import { fromUtf8, SignetError } from '@signet/primitives/basics';
+import { fromUtf8, parseJson, SignetError } from '@signet/primitives/basics';
 import { noRetry, request } from '../http/index.ts';
 import { isJsonObject, own, toPurl } from '../npm/lockfile/index.ts';
 import type { EvidenceRequest } from './evidence.ts';
@@ -80,7 +80,7 @@ async function askOnce(
     const answers = new Map<string, { readonly attestations: readonly unknown[] } | null>();
     for (const line of fromUtf8(body, 'the batch of attestations').split('\n')) {
       if (line === '') continue;
-      const entry: unknown = JSON.parse(line);
+      const entry: unknown = parseJson(line, 'an answer of the batch', { maxLength: line.length });
       if (!isJsonObject(entry)) return undefined;
       const [purl, attestations] = [own(entry, 'purl'), own(entry, 'attestations')];
       // One that was not asked for, or that could not be read, is no answer.
@@ -90,7 +90,7 @@ async function askOnce(
     return answers;
   } catch (error) {
     signal?.throwIfAborted();
-    if (error instanceof SignetError || error instanceof SyntaxError) return undefined;
+    if (error instanceof SignetError) return undefined;
     throw error;
   }
 }

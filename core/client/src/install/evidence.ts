@@ -1,4 +1,4 @@
-import { fromUtf8, SignetError } from '@signet/primitives/formats';
+import { parseJson, SignetError } from '@signet/primitives/formats';
 import { HttpStatusError, request } from '../http/index.ts';
 import type { Registry } from './registry.ts';
 
@@ -56,7 +56,7 @@ export async function fetchAttestations(
     throw thrown;
   }
   try {
-    return JSON.parse(fromUtf8(body, what));
+    return parseJson(body, what, { maxLength: maxBytes });
   } catch (cause) {
     throw new SignetError(
       'ERR_REGISTRY_RESPONSE',

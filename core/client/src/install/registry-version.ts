@@ -1,4 +1,4 @@
-import { fromUtf8, SignetError } from '@signet/primitives/formats';
+import { parseJson, SignetError } from '@signet/primitives/formats';
 import { request } from '../http/index.ts';
 import { assertPackageVersion, isJsonObject, own, parseIntegrity } from '../npm/lockfile/index.ts';
 import type { EvidenceRequest } from './evidence.ts';
@@ -30,7 +30,7 @@ export async function fetchDistribution(
     });
   let manifest: unknown;
   try {
-    manifest = JSON.parse(fromUtf8(body, 'manifest'));
+    manifest = parseJson(body, 'manifest', { maxLength: body.length });
   } catch (cause) {
     throw malformed('answers with something that is not JSON', cause);
   }

@@ -1,4 +1,4 @@
-import { fromUtf8, SignetError } from '@signet/primitives/basics';
+import { parseJson, SignetError } from '@signet/primitives/basics';
 import { request } from '../http/index.ts';
 import { isJsonObject, own } from '../npm/lockfile/index.ts';
 import type { ReleaseClaim } from '../policy/index.ts';
@@ -44,12 +44,12 @@ export async function fetchReleases(
 
 function timesOf(body: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {
-    const document: unknown = JSON.parse(fromUtf8(body, 'package document'));
+    const document: unknown = parseJson(body, 'package document', { maxLength: body.length });
     const times = isJsonObject(document) ? own(document, 'time') : undefined;
     return isJsonObject(times) ? times : undefined;
   } catch (error) {
     // A document that is none says nothing, and without a time the stricter rule holds.
-    if (error instanceof SyntaxError || error instanceof SignetError) return undefined;
+    if (error instanceof SignetError) return undefined;
     throw error;
   }
 }
