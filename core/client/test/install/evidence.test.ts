@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { fetchAttestations, fetchEvidenceBatch, fetchIntegrity } from '@signet/client/install';
-import { sha512Integrity } from '@signet/client/npm';
-import { utf8 } from '@signet/primitives/formats';
+import { fetchAttestations, fetchEvidenceBatch } from '@signet/client/install';
 import { LoopbackRegistry } from './loopback-registry.ts';
 
 describe('the answers of a registry', () => {
@@ -15,20 +13,11 @@ describe('the answers of a registry', () => {
   const ask = (name: string) => fetchAttestations(name, '1.0.0', at());
 
   it('are read alike whatever another answer said before', async () => {
-    // V8 has taken a key with an escape for one that it had parsed before.
-    registry.attestations('first', '1.0.0', '{"attestation\\\\":[],"integrit\\\\":""}');
-    registry.attestations('second', '1.0.0', '{"attestation\\u0073":[]}');
-    await ask('first');
-    assert.deepEqual(await ask('second'), { attestations: [] });
-
-    const integrity = sha512Integrity(utf8('a'));
-    registry.on('/first/1.0.0', '{"name":"first","version":"1.0.0","dist":{"integrit\\\\":"x"}}');
-    registry.on(
-      '/second/1.0.0',
-      `{"name":"second","version":"1.0.0","dist":{"integrit\\u0079":${JSON.stringify(integrity)}}}`,
-    );
-    await assert.rejects(fetchIntegrity('first', '1.0.0', at()), { code: 'ERR_REGISTRY_RESPONSE' });
-    assert.equal(await fetchIntegrity('second', '1.0.0', at()), integrity);
+    // V8 has taken a key with an escape for one that it had parsed before, where that was the first of its length.
+    registry.attestations('first', '1.0.0', '{"a key of this test \\\\":[]}');
+    registry.attestations('second', '1.0.0', '{"a key of this test \\u0041":[]}');
+    assert.deepEqual(await ask('first'), { 'a key of this test \\': [] });
+    assert.deepEqual(await ask('second'), { 'a key of this test A': [] });
   });
 
   it('are refused when they say one thing twice, and then a batch counts for nothing', async () => {
