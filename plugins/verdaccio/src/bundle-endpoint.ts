@@ -80,7 +80,7 @@ export class BundleEndpoint {
       if (!configuration.names.has(name)) {
         throw new Refusal(403, 'ERR_PUBLISH_FORBIDDEN', `${name} is not a name that this registry owns`);
       }
-      attestation = evidence.admit(release, request.body);
+      attestation = await evidence.admit(release, request.body);
     } catch (error) {
       const refusal = asRefusal(error);
       if (refusal instanceof Refusal) {

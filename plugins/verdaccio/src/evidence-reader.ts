@@ -1,4 +1,4 @@
-import { fromBase64, fromUtf8, SignetError } from '@signet/primitives/formats';
+import { fromBase64, parseJson, SignetError } from '@signet/primitives/formats';
 import { isBundleOf } from './evidence-names.ts';
 import { Refusal } from './refusal.ts';
 import type { EvidenceStorage, StoredPackage } from './storage.ts';
@@ -174,20 +174,17 @@ function bundlesByVersion(files: readonly string[]): ReadonlyMap<string, readonl
 
 /** The bundle with the predicate type that its statement has. @throws ERR_JSON, ERR_ENCODING */
 function describeBundle(bytes: Uint8Array): ServedAttestation {
-  const bundle = parseJson(fromUtf8(bytes, 'bundle'));
+  const bundle = parseJson(bytes, 'bundle', { maxLength: bytes.length }) as Bundled;
   const payload = fromBase64(String(bundle.dsseEnvelope?.payload), 'payload');
-  const { predicateType } = parseJson(fromUtf8(payload, 'statement'));
+  const { predicateType } = parseJson(payload, 'statement', { maxLength: payload.length }) as Stated;
   if (typeof predicateType !== 'string') throw new SignetError('ERR_JSON', 'its statement has no predicateType');
   return { predicateType, bundle };
 }
 
-function parseJson(text: string): {
+interface Bundled {
   readonly dsseEnvelope?: { readonly payload?: unknown };
+}
+
+interface Stated {
   readonly predicateType?: unknown;
-} {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new SignetError('ERR_JSON', 'it is not JSON', { cause });
-  }
 }

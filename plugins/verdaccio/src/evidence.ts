@@ -2,6 +2,7 @@ import { parseRegistryKeys, type RegistryKey, type VerifiedAttestation, verifyPa
 import { type Decision, evaluatePolicy, matchesName, type Policy } from '@signet/client/policy';
 import type { TrustMaterial } from '@signet/client/trust';
 import { SignetError } from '@signet/primitives/formats';
+import { withExpressions } from './expressions.ts';
 import { asRefusal, Refusal } from './refusal.ts';
 import type { RuleFiles, Rules } from './rules.ts';
 import type { ServedKey } from './served-keys.ts';
@@ -48,7 +49,7 @@ export class Evidence {
    * @throws a refusal: 403 when the policy demands evidence and there is none, 422 when there is evidence but it does not
    *   verify, binds something else, or its signer may not publish the package
    */
-  examine(release: Release, bundles: readonly unknown[], enforcement: Enforcement): Examined {
+  examine(release: Release, bundles: readonly unknown[], enforcement: Enforcement): Promise<Examined> {
     return this.#examine(this.#rules.current(), release, bundles, enforcement);
   }
 
@@ -58,7 +59,7 @@ export class Evidence {
    *
    * @throws as {@link examine}
    */
-  examineStored(release: Release, bundles: readonly unknown[], enforcement: Enforcement): Examined {
+  examineStored(release: Release, bundles: readonly unknown[], enforcement: Enforcement): Promise<Examined> {
     return this.#examine(this.#rules.recent(), release, bundles, enforcement);
   }
 
@@ -73,11 +74,11 @@ export class Evidence {
    *
    * @throws a refusal: 422 when it does not verify, 403 when the policy asks for nothing of that kind by that signer
    */
-  admit(release: Release, bundle: unknown): VerifiedAttestation {
+  async admit(release: Release, bundle: unknown): Promise<VerifiedAttestation> {
     const { policy, trust } = this.#rules.current();
     // Only the registry attests with its own key, and it does not send that to itself.
     const attestation = verify(release, bundle, trust, []);
-    const facts = { ...release, attestations: [attestation] };
+    const facts = { ...release, attestations: await withExpressions(policy, release, [attestation]) };
     const decisions = singleRequirements(policy, release).map((single) =>
       evaluatePolicy(single, facts, { publishing: true }),
     );
@@ -90,15 +91,16 @@ export class Evidence {
     );
   }
 
-  #examine(
+  async #examine(
     { policy, trust }: Rules,
     release: Release,
     bundles: readonly unknown[],
     enforcement: Enforcement,
-  ): Examined {
+  ): Promise<Examined> {
     const keys = this.#registryKeys();
-    const attestations = bundles.map((bundle) => verify(release, bundle, trust, keys));
-    if (enforcement === 'off') return { attestations, rules: [] };
+    const verified = bundles.map((bundle) => verify(release, bundle, trust, keys));
+    if (enforcement === 'off') return { attestations: verified, rules: [] };
+    const attestations = await withExpressions(policy, release, verified);
     // A release is new when it is published; how old it must be for an install is asked when it is installed.
     const decision = evaluatePolicy(policy, { ...release, attestations }, { publishing: true });
     // A consumer may be lenient with names that no rule speaks of; the registry that owns a name may not.

@@ -125,11 +125,14 @@ export class PanelEndpoint {
     }
   }
 
-  #judge(release: { name: string; version: string; integrity: string }, bundles: readonly unknown[]): PanelFacts {
+  async #judge(
+    release: { name: string; version: string; integrity: string },
+    bundles: readonly unknown[],
+  ): Promise<PanelFacts> {
     const { name, version } = release;
     const document = documentOf(name, version);
     try {
-      const { attestations, warning } = this.#parts.evidence.examineStored(release, bundles, 'warn');
+      const { attestations, warning } = await this.#parts.evidence.examineStored(release, bundles, 'warn');
       const evidence = attestations.map((attestation) => ({ facts: factsOf(attestation) }));
       if (warning === undefined) return { state: 'verified', title: 'Signed and verified', evidence, document };
       return { state: 'refused', title: 'Signed, but not accepted', explanation: warning, evidence, document };

@@ -152,7 +152,7 @@ export class PublishGate {
     const texts = new Set(waiting.map((value) => JSON.stringify(value)));
     if (bundleText !== undefined) texts.add(bundleText);
     const bundles = bundle === undefined ? waiting : [...waiting, bundle];
-    const examined = evidence.examine({ name, version, integrity }, bundles, configuration.publish);
+    const examined = await evidence.examine({ name, version, integrity }, bundles, configuration.publish);
     if (examined.warning !== undefined) {
       logger.warn({ reason: examined.warning }, 'taken all the same (publish: warn): @{reason}');
     }

@@ -175,7 +175,7 @@ export class StoredVersions {
     if (integrity === undefined) return { ...common, evidence: [], accepted: false, reason: 'it has no sha512' };
     try {
       const bundles = (await reader.read(name, version))?.attestations.map(({ bundle }) => bundle) ?? [];
-      const { attestations, warning } = evidence.examineStored({ name, version, integrity }, bundles, 'warn');
+      const { attestations, warning } = await evidence.examineStored({ name, version, integrity }, bundles, 'warn');
       return {
         ...common,
         evidence: attestations.map(({ predicateType, verified }) => ({ predicateType, by: describeBundle(verified) })),

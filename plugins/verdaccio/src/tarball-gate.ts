@@ -110,7 +110,7 @@ export class TarballGate {
       }
       const found = await reader.read(name, version);
       const bundles = found?.attestations.map(({ bundle }) => bundle) ?? [];
-      const { warning } = evidence.examineStored({ name, version, integrity }, bundles, enforcement);
+      const { warning } = await evidence.examineStored({ name, version, integrity }, bundles, enforcement);
       if (warning !== undefined) logger.warn({ reason: warning }, 'served all the same (tarballs: warn): @{reason}');
       bytes ??= await this.#integrityOf(name, file);
       // Never a matter of the mode: these are other bytes than were published.

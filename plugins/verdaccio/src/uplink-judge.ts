@@ -18,6 +18,7 @@ import {
 import { TrustMaterial } from '@signet/client/trust';
 import { publicGoodTrustedRoot } from '@signet/client/trust/tuf';
 import { inert, SignetError } from '@signet/primitives/formats';
+import { withExpressions } from './expressions.ts';
 import { asRefusal, Refusal } from './refusal.ts';
 import type { RuleFiles } from './rules.ts';
 import type { AttestationDocument, UplinkAttestations } from './uplink-attestations.ts';
@@ -105,7 +106,12 @@ export class UplinkJudge {
       verified = examined.attestations;
       attestations.push(...verified);
     }
-    const decision = evaluatePolicy(effective, { name, version, integrity, attestations });
+    const decision = evaluatePolicy(effective, {
+      name,
+      version,
+      integrity,
+      attestations: await withExpressions(effective, proxied, attestations),
+    });
     const denied = decision.violations.filter(
       // In `verify` a name that no rule speaks of passes, whatever the policy says of those.
       ({ severity, code }) => severity === 'error' && (required || code !== 'TP101'),
