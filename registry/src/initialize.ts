@@ -9,7 +9,7 @@ import { freePort } from './http-server.ts';
 import {
   checkOwnedName,
   checkScheme,
-  defaultPublishBytes,
+  defaultLimits,
   formatInstanceFile,
   type InstanceConfiguration,
   parseInstanceFile,
@@ -225,7 +225,7 @@ function firstConfiguration(options: InitOptions & { readonly port: number }): I
     attestPublish: false,
     trustedPublishing: [],
     changes: {},
-    limits: { publishBytes: defaultPublishBytes },
+    limits: defaultLimits,
   };
 }
 

@@ -34,7 +34,7 @@ export interface InstanceConfiguration {
   readonly trustedPublishing: unknown;
   /** Who may unpublish, deprecate and tag; as the plugin reads it, which checks it. */
   readonly changes: unknown;
-  readonly limits: { readonly publishBytes: number };
+  readonly limits: InstanceLimits;
   /** Who may use the transparency log, and how much; absent: everybody may, without limits of rate. */
   readonly log?: LogRules;
 }
@@ -42,8 +42,22 @@ export interface InstanceConfiguration {
 /** How far the clock may be off from those of time servers: what timestamps say of their accuracy. */
 const defaultDriftMilliseconds = 1000;
 
-/** Largest publish document, bytes of JSON; npm's tarball is base64 in it. */
-export const defaultPublishBytes = 128 * 1024 * 1024;
+/** What the registry takes. */
+export interface InstanceLimits {
+  /** Largest publish document, bytes of JSON; npm's tarball is base64 in it. */
+  readonly publishBytes: number;
+  /** Largest tarball after decompression, bytes. */
+  readonly unpackedBytes: number;
+  /** Wrong passwords and new accounts that an address may have within a minute. */
+  readonly passwordFailures: number;
+}
+
+/** Limits where the file says nothing. */
+export const defaultLimits: InstanceLimits = {
+  publishBytes: 128 * 1024 * 1024,
+  unpackedBytes: 256 * 1024 * 1024,
+  passwordFailures: 20,
+};
 
 const namePattern = /^(?:@[a-z0-9-][a-z0-9._-]*\/(?:\*|[a-z0-9-][a-z0-9._-]*)|[a-z0-9-][a-z0-9._-]*)$/;
 
@@ -98,9 +112,7 @@ export function parseInstanceFile(text: string, path = 'instance.yaml'): Instanc
     attestPublish: root.choice('attestPublish', [true, false], false),
     trustedPublishing: root.any('trustedPublishing') ?? [],
     changes: root.any('changes') ?? {},
-    limits: {
-      publishBytes: limits?.integer('publishBytes', 1024, 2 ** 30, defaultPublishBytes) ?? defaultPublishBytes,
-    },
+    limits: limits === undefined ? defaultLimits : readLimits(limits),
   };
   const log = root.optional('log');
   const tls = root.optionalSection('tls');
@@ -187,6 +199,10 @@ changes: ${JSON.stringify(configuration.changes)}
 limits:
   # Largest publish document in bytes; the tarball in it is a third larger than on disk.
   publishBytes: ${configuration.limits.publishBytes}
+  # Largest tarball after decompression, bytes.
+  unpackedBytes: ${configuration.limits.unpackedBytes}
+  # Wrong passwords and new accounts that an address may have within a minute; raise it where many people share an address.
+  passwordFailures: ${configuration.limits.passwordFailures}
 
 # Who may read the transparency log, and how fast it may be used (docs/operator/log.md). Without this everybody may.
 #log:
@@ -215,6 +231,15 @@ function formatTime(time: InstanceConfiguration['time']): string {
 function formatTls(tls: TlsFiles | undefined): string {
   if (tls === undefined) return '#tls: { certificate: "/etc/signet/tls.pem", key: "/etc/signet/tls.key" }';
   return `tls: { certificate: ${quote(tls.certificate)}, key: ${quote(tls.key)} }`;
+}
+
+function readLimits(section: Reader): InstanceLimits {
+  const { publishBytes, unpackedBytes, passwordFailures } = defaultLimits;
+  return {
+    publishBytes: section.integer('publishBytes', 1024, 2 ** 30, publishBytes),
+    unpackedBytes: section.integer('unpackedBytes', 1024, 2 ** 34, unpackedBytes),
+    passwordFailures: section.integer('passwordFailures', 1, 1_000_000, passwordFailures),
+  };
 }
 
 function parseUplink(value: string, path: string): InstanceConfiguration['uplink'] {

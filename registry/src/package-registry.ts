@@ -119,6 +119,10 @@ export function verdaccioConfiguration(
         attestPublish: configuration.attestPublish,
         trustedPublishing: configuration.trustedPublishing,
         changes: configuration.changes,
+        limits: {
+          unpackedBytes: configuration.limits.unpackedBytes,
+          passwordFailures: configuration.limits.passwordFailures,
+        },
         witnesses: { signingConfig: layout.trust.signingConfig },
         signatures: { key: { provided: signerName(layout) }, keys: registryKeyFiles(layout).keys },
       },

@@ -1,4 +1,4 @@
-import { inert } from '@signet/primitives/formats';
+import { inert, parseJson } from '@signet/primitives/formats';
 import { createRemoteJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
 import { Refusal } from './refusal.ts';
 
@@ -88,7 +88,7 @@ async function discover(issuer: string): Promise<ReturnType<typeof createRemoteJ
     });
     const text = await answer.text();
     if (!answer.ok || text.length > maximumDocument) throw new Error(`status ${answer.status}`);
-    document = JSON.parse(text);
+    document = parseJson(text, 'the discovery document') as typeof document;
   } catch (error) {
     throw unreachable(issuer, error);
   }

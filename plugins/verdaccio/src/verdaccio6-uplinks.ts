@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { SignetError } from '@signet/primitives/formats';
+import { parseJson, SignetError } from '@signet/primitives/formats';
 import { Refusal } from './refusal.ts';
 import type { ProxiedVersion, UplinkStorage } from './uplink-storage.ts';
 import type { LocalManifest, ReadStream, Storage, UploadStream, VerdaccioError } from './verdaccio-host.ts';
@@ -238,9 +238,9 @@ function ask(uplink: Uplink, uri: string, limit: number): Promise<unknown> {
       else if (status !== 200) failed(`status ${status}`);
       else {
         try {
-          resolve(JSON.parse(Buffer.concat(chunks).toString('utf8')));
+          resolve(parseJson(Buffer.concat(chunks), `the uplink's ${uri}`, { maxLength: limit }));
         } catch (cause) {
-          reject(new SignetError('ERR_JSON', `The uplink's ${uri} is not JSON`, { cause }));
+          reject(cause);
         }
       }
     });
