@@ -71,7 +71,10 @@ export async function checkProject(
   const frozen = flagOption(values, 'frozen-trust') || ref !== undefined || isSet(env.CI);
   const lockfile = given.lockfile ?? (await install.readProjectLockfile(directory));
   const folders = install.foldersOfNamed({ policy: loaded.policy, lock }, lockfile.lock);
-  if (ref !== undefined) await install.assertFoldersTrusted(folders, directory, lockfile, { ref, env });
+  if (ref !== undefined) {
+    await install.assertFoldersTrusted(folders, directory, lockfile, { ref, env });
+    await install.assertNoCommittedPackages({ policy: loaded.policy, lock }, directory, { ref, env });
+  }
   for (const { name, resolved } of folders) {
     const folder = resolved ? `the folder ${inert(resolved)}` : 'the project itself';
     context.note(`! ${inert(name)} is ${folder}: nobody signed it, and nothing about it is verified`);

@@ -135,26 +135,54 @@ describe('attack: files in the place of packages', function () {
     });
   });
 
-  describe('as a workspace', () => {
+  describe('in a pull request', () => {
     const git = (...args: readonly string[]) => {
       const identity = ['-c', 'user.name=a', '-c', 'user.email=a@example.com', '-c', 'init.defaultBranch=main'];
       return succeed(run('git', [...identity, ...args], scene.workshop.options({ cwd: project })));
     };
+    const commit = async () => {
+      await git('add', '--force', '.');
+      await git('commit', '--quiet', '--message', 'a small refactoring');
+    };
 
-    it('refuses a folder that was not in the place of the package before, and names one that was', async () => {
+    beforeEach(async () => {
       await mkdir(file('trust'));
       await copyFile(scene.instance.urls.trustedRoot, file('trust/trusted_root.json'));
       await writeFile(file('trust-policy.yaml'), scene.instance.policy(author, './trust/trusted_root.json'));
       await git('init', '--quiet');
-      await git('add', '.');
-      await git('commit', '--quiet', '--message', 'trusted');
+      await commit();
+    });
+
+    it('refuses a package that is committed beside the code, and a link that may lead to one', async () => {
+      await plant(`src/node_modules/${victim}`);
+      await commit();
+      const { code, stderr } = await ci('--trust-from', 'HEAD~1');
+      assert.equal(code, 14, stderr);
+      assert.match(stderr, /- src\/node_modules\/@example\/greeting /);
+      await assert.rejects(access(file('node_modules')), 'nothing was unpacked');
+      await succeed(ci('--trust-from', 'HEAD'));
+
+      await rm(file('node_modules'), { recursive: true });
+      await mkdir(file('lib'));
+      await symlink('../src/node_modules', file('lib/node_modules'));
+      await commit();
+      const linked = await ci('--trust-from', 'HEAD~1');
+      assert.equal(linked.code, 14, linked.stderr);
+      assert.match(linked.stderr, /- lib\/node_modules /);
+    });
+
+    it('lets in what the policy is not about', async () => {
+      await write('test/node_modules/fixture/package.json', { name: 'fixture' });
+      await commit();
+      await succeed(ci('--trust-from', 'HEAD~1'));
+    });
+
+    it('refuses a workspace that was not in the place of the package before, and names one that was', async () => {
       await plant('packages/greeting');
       const root = JSON.parse(await readFile(file('package.json'), 'utf8'));
       await write('package.json', { ...root, workspaces: ['packages/*'] });
       await succeed(scene.workshop.npm(['install', '--package-lock-only'], { cwd: project }));
-      await git('add', '.');
-      await git('commit', '--quiet', '--message', 'a small refactoring');
-
+      await commit();
       const { code, stderr } = await ci('--trust-from', 'HEAD~1');
       assert.equal(code, 14, stderr);
       assert.match(stderr, /@example\/greeting: packages\/greeting/);

@@ -97,7 +97,6 @@ function cleanEnvironment(env: Environment): NodeJS.ProcessEnv {
     ...Object.fromEntries(kept),
     GIT_NO_LAZY_FETCH: '1',
     GIT_NO_REPLACE_OBJECTS: '1',
-    GIT_LITERAL_PATHSPECS: '1',
     GIT_OPTIONAL_LOCKS: '0',
     GIT_TERMINAL_PROMPT: '0',
   };

@@ -3,6 +3,7 @@
 
 export { lockfileNames } from '../npm/lockfile/index.ts';
 export { describeIdentity, trustLockFileName } from '../policy/index.ts';
+export * from './committed-packages.ts';
 export * from './evidence-file.ts';
 export * from './install-scripts.ts';
 export * from './installed-tree.ts';

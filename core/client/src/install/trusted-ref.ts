@@ -77,6 +77,12 @@ async function readNow(path: string): Promise<string | undefined> {
 export interface TrustedTree {
   /** A file as it stands there, the stored bytes without filters; undefined when the commit does not have it. */
   readonly read: (path: string) => Promise<string | undefined>;
+  /**
+   * Paths of files that git's index has, and the commit has not or otherwise, relative to the folder; a link or a submodule is one path.
+   *
+   * @param patterns as gitglossary(7) has them for `glob`, from the top of the repository, in upper or lower case
+   */
+  readonly changed: (patterns: readonly string[]) => Promise<readonly string[]>;
 }
 
 /**
@@ -96,7 +102,10 @@ export async function openTrustedTree(
   const read = async (path: string): Promise<string | undefined> => {
     const inside = relative(repository.toplevel, join(base, relative(folder, path))).replaceAll('\\', '/');
     if (inside.startsWith('../')) return undefined;
-    const entry = fromUtf8(await repository.read(['ls-tree', '-z', '--full-tree', commit, '--', inside]), inside);
+    const entry = fromUtf8(
+      await repository.read(['--literal-pathspecs', 'ls-tree', '-z', '--full-tree', commit, '--', inside]),
+      inside,
+    );
     if (entry === '') return undefined;
     const [, object] = /^100(?:644|755|664) blob ([0-9a-f]{40,64})\t[^\0]*\0$/.exec(entry) ?? [];
     if (object === undefined) {
@@ -104,7 +113,24 @@ export async function openTrustedTree(
     }
     return normal(await repository.read(['cat-file', 'blob', object]), path);
   };
-  return { read };
+  const changed = async (patterns: readonly string[]): Promise<readonly string[]> => {
+    const options = [
+      '--cached',
+      '--name-only',
+      '--no-renames',
+      '--no-ext-diff',
+      '--no-textconv',
+      '--diff-filter=d',
+      '-z',
+    ];
+    const pathspecs = patterns.map((pattern) => `:(top,glob,icase)${pattern}`);
+    const printed = await repository.read(['diff-index', ...options, commit, '--', ...pathspecs]);
+    const paths = fromUtf8(printed, 'paths in git')
+      .split('\0')
+      .filter((path) => path !== '');
+    return paths.map((path) => relative(base, join(repository.toplevel, path)).replaceAll('\\', '/'));
+  };
+  return { read, changed };
 }
 
 function normal(bytes: Uint8Array, path: string): string {
