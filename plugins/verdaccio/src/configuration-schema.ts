@@ -218,7 +218,11 @@ export const configurationSchema = {
         pendingSeconds: number('How long a bundle waits for its package', 'seconds', 3600, 600),
         verdictSeconds: number('How long the verdict about a stored tarball holds', 'seconds', 300, 60),
         anonymousBytes: number('Largest body of a request without valid credentials', 'bytes', 1024 ** 2, 65_536),
-        passwordChecks: count('Passwords that are checked at the same time', 2, 1),
+        passwordChecks: count(
+          'Passwords that are checked at the same time; Verdaccio’s own file checks all in one thread',
+          1,
+          4,
+        ),
         passwordFailures: count('Wrong passwords and new accounts that an address may have within a minute', 20, 100),
         passwordSeconds: number('How long a password that was right is not checked again', 'seconds', 300, 60),
       }),

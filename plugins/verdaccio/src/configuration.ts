@@ -113,7 +113,7 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
       pendingSeconds: 3600,
       verdictSeconds: 300,
       anonymousBytes: 1024 * 1024,
-      passwordChecks: 2,
+      passwordChecks: 1,
       passwordFailures: 20,
       passwordSeconds: 300,
       ...limits,
