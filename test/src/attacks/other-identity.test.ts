@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { publishWithBundle, signAs } from '../scene/attacks.ts';
+import { succeed } from '../scene/instance.ts';
 import { AttackScene, victim } from './attack-scene.ts';
 
 describe('attack: a publish that another identity signed', () => {
@@ -11,11 +13,27 @@ describe('attack: a publish that another identity signed', () => {
 
   it('is refused with 422, naming who signed and who should have, and leaves nothing in the registry', async () => {
     const folder = await scene.copyPackage('mallory', { version: '1.1.0' });
-    const result = await scene.publish(folder, 'mallory@example.com');
-    assert.equal(result.code, 15, 'refused by the registry');
-    assert.match(result.stderr, /422/);
-    assert.match(result.stderr, /expected subject alice@example\.com, found subject mallory@example\.com \(TP111\)/);
+    await succeed(scene.workshop.npm(['pack', '--pack-destination', folder], { cwd: folder }));
+    const tarball = await readFile(`${folder}/example-greeting-1.1.0.tgz`);
+    const manifest = JSON.parse(await readFile(`${folder}/package.json`, 'utf8'));
+    const bundle = await signAs(scene.instance, 'mallory@example.com', manifest, tarball);
+    const npmToken = await scene.npmToken();
+    const refused = await publishWithBundle(scene.instance, npmToken, manifest, tarball, bundle);
+    assert.equal(refused.status, 422);
+    assert.match(refused.error, /expected subject alice@example\.com, found subject mallory@example\.com \(TP111\)/);
     assert.deepEqual(await scene.versions(victim), ['1.0.0']);
+    // The same way succeeds for whom the policy names, so that it was refused for the signer alone.
+    const honest = await signAs(scene.instance, 'alice@example.com', manifest, tarball);
+    const taken = await publishWithBundle(scene.instance, npmToken, manifest, tarball, honest);
+    assert.equal(taken.status, 201, taken.error);
+  });
+
+  it('is refused by signet publish before anything is signed', async () => {
+    const folder = await scene.copyPackage('mallory-asks', { version: '1.1.1' });
+    const result = await scene.publish(folder, 'mallory@example.com');
+    assert.equal(result.code, 15, result.stderr);
+    assert.match(result.stderr, /expected subject alice@example\.com, found subject mallory@example\.com \(TP111, /);
+    assert.match(result.stderr, /nothing was signed/);
   });
 
   it('is refused by the consumer too, when the registry took it', async () => {

@@ -14,7 +14,7 @@ describe('npm run quickstart', () => {
       const told = stdout.replaceAll(/\s+/g, ' ');
       assert.match(told, /signed by alice@example\.com at .*, entry \d+ of the log checked: timestamped by /);
       assert.match(told, /npm alone installs it: "planted code ran"/);
-      assert.equal([...stdout.matchAll(/^ {6}refused(?: \(\d{3}\))?: /gm)].length, 5, stdout);
+      assert.equal([...stdout.matchAll(/^ {6}refused(?: \(\d{3}\))?: /gm)].length, 6, stdout);
       for (const line of stdout.split('\n')) assert.ok(line.length <= 100, line);
       assert.deepEqual(await readdir(folder), []);
     });

@@ -3,7 +3,7 @@
  * four attacks on it. Ends with 0 only when every part is as it should be.
  */
 import { readFile, writeFile } from 'node:fs/promises';
-import { fetchAttestations, publishWithBundle, swapTarball } from '../scene/attacks.ts';
+import { fetchAttestations, publishWithBundle, signAs, swapTarball } from '../scene/attacks.ts';
 import { author, Instance, succeed } from '../scene/instance.ts';
 import { Workshop } from '../scene/workshop.ts';
 import { Narrator } from './narrator.ts';
@@ -11,6 +11,7 @@ import { describeCheck, describeVerified, plain, reasonOf } from './words.ts';
 
 const name = '@example/greeting';
 const realDependency = 'ms';
+const mallory = 'mallory@example.com';
 
 const narrator = new Narrator(process.stdout);
 let workshop: Workshop | undefined;
@@ -111,29 +112,36 @@ async function attackUnsigned(shop: Workshop, copyPackage: CopyPackage): Promise
 async function attackOtherIdentity(shop: Workshop, registry: Instance, copyPackage: CopyPackage): Promise<void> {
   narrator.step('signet publish, signed by mallory@example.com');
   const folder = await copyPackage('mallory', { version: '1.1.0' });
-  const result = await publish(shop, registry, folder, 'mallory@example.com');
+  const result = await publish(shop, registry, folder, mallory);
   const words = `${result.stdout}${result.stderr}`;
-  narrator.refused(result.code !== 0 && words.includes('mallory@example.com'), reasonOf(words));
+  narrator.refused(result.code !== 0 && words.includes(mallory), reasonOf(words));
+
+  narrator.step('the same by a client of hers that does not ask first');
+  const { manifest, tarball } = await pack(shop, folder);
+  const bundle = await signAs(registry, mallory, manifest, tarball);
+  const { status, error } = await publishWithBundle(registry, await npmTokenOf(shop), manifest, tarball, bundle);
+  narrator.refused(status === 422 && error.includes(mallory), plain(`${status}: ${error}`));
 }
 
 /** The genuine bundle of one package is sent along with another. */
 async function attackOtherBundle(shop: Workshop, registry: Instance, copyPackage: CopyPackage): Promise<void> {
   narrator.step(`publishing @example/other with the bundle of ${name}`);
-  const folder = await copyPackage('other', { name: '@example/other' });
-  const manifest = JSON.parse(await readFile(`${folder}/package.json`, 'utf8'));
+  const { manifest, tarball } = await pack(shop, await copyPackage('other', { name: '@example/other' }));
+  const { attestations } = await fetchAttestations(registry, name, '1.0.0');
+  const bundle = attestations[0]?.bundle ?? {};
+  const { status, error } = await publishWithBundle(registry, await npmTokenOf(shop), manifest, tarball, bundle);
+  narrator.refused(status === 422, plain(`${status}: ${error}`));
+}
+
+async function pack(shop: Workshop, folder: string) {
   const packed = await succeed(shop.npm(['pack', '--json', '--pack-destination', shop.directory], { cwd: folder }));
   const tarball = await readFile(shop.path(packedFile(packed.stdout)));
-  const { attestations } = await fetchAttestations(registry, name, '1.0.0');
+  return { manifest: JSON.parse(await readFile(`${folder}/package.json`, 'utf8')), tarball };
+}
+
+async function npmTokenOf(shop: Workshop): Promise<string> {
   const npmrc = await readFile(shop.path('home', '.npmrc'), 'utf8');
-  const npmToken = /_authToken=(.*)/.exec(npmrc)?.[1] ?? '';
-  const { status, error } = await publishWithBundle(
-    registry,
-    npmToken,
-    manifest,
-    tarball,
-    attestations[0]?.bundle ?? {},
-  );
-  narrator.refused(status === 422, plain(`${status}: ${error}`));
+  return /_authToken=(.*)/.exec(npmrc)?.[1] ?? '';
 }
 
 /** The registry's disk is changed, and a project resolves its lockfile only afterwards: npm alone has no way to tell. */

@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { toPurl } from '@signet/client/npm';
+import { signStatement } from '@signet/client/sign';
+import { TrustMaterial } from '@signet/client/trust';
+import { statementV1 } from '@signet/primitives/formats';
 import type { Instance } from './instance.ts';
 import type { Workshop } from './workshop.ts';
 
@@ -54,6 +58,37 @@ export async function fetchAttestations(
   const response = await fetch(`${instance.urls.registry}-/npm/v1/attestations/${name.replace('/', '%2f')}@${version}`);
   if (!response.ok) throw new Error(`attestations of ${name}@${version}: HTTP ${response.status}`);
   return (await response.json()) as { attestations: { predicateType: string; bundle: Record<string, unknown> }[] };
+}
+
+/**
+ * A provenance that is right but for who signed it, made by a client that does not ask the registry first, as `signet publish` does:
+ * certified, timestamped and logged.
+ */
+export async function signAs(
+  instance: Instance,
+  email: string,
+  { name, version }: { readonly name: string; readonly version: string },
+  tarball: Uint8Array,
+): Promise<Record<string, unknown>> {
+  const { ca, log, tsa } = instance.urls;
+  const sha512 = createHash('sha512').update(tarball).digest('hex');
+  const { bundle } = await signStatement({
+    statement: statementV1({
+      subject: [{ name: toPurl(name, version), digest: { sha512 } }],
+      predicateType: 'https://slsa.dev/provenance/v1',
+      predicate: {
+        buildDefinition: { buildType: 'urn:signet:build-type:npm-publish:v1', externalParameters: {} },
+        runDetails: { builder: { id: `mailto:${email}` } },
+      },
+    }),
+    identityToken: await instance.token(email),
+    services: { caUrl: ca, tsaUrl: `${tsa}/api/v1/timestamp`, logUrl: log },
+    trust: TrustMaterial.fromTrustedRoot(await instance.readTrustedRoot(), {
+      name: 'example',
+      packages: ['@example/*'],
+    }),
+  });
+  return bundle as Record<string, unknown>;
 }
 
 /**
