@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { access, copyFile, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { storageFolder } from '../scene/attacks.ts';
 import { author, succeed } from '../scene/instance.ts';
 import { run } from '../scene/processes.ts';
@@ -127,6 +128,9 @@ describe('attack: on the files of a project', function () {
         if (name.includes('sigstore')) delete metadata._attachments[name];
       }
       await writeFile(join(folder, 'package.json'), JSON.stringify(metadata));
+      // The registry looks at what others may have written about once a second.
+      const url = `${scene.instance.urls.registry}-/npm/v1/attestations/${victim}@1.0.0`;
+      while ((await fetch(url)).status !== 404) await setTimeout(100);
       const { code, stderr } = await ci(['--no-cache']);
       assert.equal(code, 10, stderr);
       assert.match(stderr, /TP110/);
