@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { TestRegistry } from './support/registry.ts';
 
@@ -38,6 +38,29 @@ describe('passwords at a registry', () => {
     assert.equal((await register('carol', 'long enough')).status, 429);
     assert.equal((await registry.fetch('/@example%2fnothing')).status, 404);
   });
+
+  it('are counted by the address that connects, or that a proxy names whom the operator believes', async () => {
+    assert.equal((await register('finn', 'long enough')).status, 201);
+    const from = (address: string, password: string) =>
+      registry.fetch('/-/whoami', {
+        headers: { authorization: basic('finn', password), 'x-forwarded-for': address },
+      });
+    const tries = (addressOf: (n: number) => string) =>
+      Promise.all(Array.from({ length: 22 }, (_, n) => from(addressOf(n), `wrong ${n}`)));
+    const refusedOf = (answers: Awaited<ReturnType<typeof tries>>) =>
+      answers.filter(({ status }) => status === 429).length;
+    assert.equal(refusedOf(await tries((n) => `198.51.100.${n}`)), 3, 'nobody believes what the client says');
+
+    const file = registry.running.instance.layout.instanceFile;
+    await appendFile(file, '\nlog: { proxies: ["127.0.0.0/8", "::1"] }\n');
+    await registry.restart();
+    assert.equal(refusedOf(await tries((n) => `198.51.100.${n}`)), 0);
+    assert.equal(refusedOf(await tries(() => '203.0.113.1')), 2);
+    assert.equal((await from('203.0.113.2', 'long enough')).json().username, 'finn');
+    assert.equal((await from('203.0.113.9, 203.0.113.1', 'again wrong')).status, 429, 'what stands before is hearsay');
+    assert.equal(refusedOf(await tries((n) => `2001:db8:1:2:${n}::1`)), 2, 'one network of IPv6');
+    assert.equal((await from('2001:db8:1:3::1', 'wrong')).status, 200);
+  }).timeout(120_000);
 
   it('of new accounts are made some times a minute', async () => {
     const answers = await Promise.all(Array.from({ length: 25 }, (_, n) => register(`user${n}`, 'long enough')));
