@@ -13,8 +13,8 @@ export interface NpmProgram {
 }
 
 /**
- * Finds the machine's npm on the PATH. Folders inside the project's node_modules do not count: what lies there is what is about to
- * be replaced, and has not been verified.
+ * Finds the machine's npm on the PATH. Folders inside the project's node_modules, and commands of packages anywhere, do not
+ * count: what lies there is what is about to be replaced, or can be committed, and has not been verified.
  *
  * @throws ERR_NOT_INSTALLED
  */
@@ -26,6 +26,8 @@ export function findNpm(
   const path = env.PATH ?? env.Path ?? '';
   for (const folder of path.split(delimiter)) {
     if (!isAbsolute(folder) || isBelow(folder, join(directory, 'node_modules'))) continue;
+    // npm's scripts put those of every folder further up first.
+    if (/[\\/]node_modules[\\/]+\.bin[\\/]*$/.test(folder)) continue;
     if (platform !== 'win32') {
       if (existsSync(join(folder, 'npm'))) return { file: join(folder, 'npm'), args: [] };
       continue;

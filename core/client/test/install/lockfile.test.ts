@@ -101,14 +101,15 @@ describe('the npm of the machine', () => {
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
-  it('is not one that lies in the project', async () => {
+  it('is not one that lies in the project, or among the commands of packages further up', async () => {
     const inside = join(folder, 'app', 'node_modules', '.bin');
+    const above = join(folder, 'node_modules', '.bin');
     const outside = join(folder, 'bin');
-    for (const place of [inside, outside]) {
+    for (const place of [inside, above, outside]) {
       await mkdir(place, { recursive: true });
       await writeFile(join(place, 'npm'), '');
     }
-    const path = [inside, 'relative', outside].join(process.platform === 'win32' ? ';' : ':');
+    const path = [inside, above, 'relative', outside].join(process.platform === 'win32' ? ';' : ':');
     assert.deepEqual(findNpm({ PATH: path }, join(folder, 'app'), 'linux'), { file: join(outside, 'npm'), args: [] });
     assert.throws(() => findNpm({ PATH: inside }, join(folder, 'app'), 'linux'), { code: 'ERR_NOT_INSTALLED' });
   });
