@@ -119,7 +119,9 @@ class Sessions {
 
 function findSlot(module: Pkcs11, token: string): Uint8Array {
   const slots = attempt(token, 'cannot be looked for', () => module.C_GetSlotList(true));
-  const labels = slots.map((slot) => module.C_GetTokenInfo(slot).label.replace(/[\0 ]+$/, ''));
+  const labels = attempt(token, 'cannot be looked for', () =>
+    slots.map((slot) => module.C_GetTokenInfo(slot).label.replace(/[\0 ]+$/, '')),
+  );
   const at = labels.indexOf(token);
   const slot = slots[at];
   if (slot === undefined)
