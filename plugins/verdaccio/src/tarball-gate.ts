@@ -6,6 +6,7 @@ import type { OwnedNames } from './names.ts';
 import { Refusal } from './refusal.ts';
 import type { EvidenceStorage, StoredPackage, TarballVerdict } from './storage.ts';
 import type { Logger } from './verdaccio-host.ts';
+import { VerdictCache } from './verdict-cache.ts';
 
 /** What the gate works with. */
 export interface TarballGateParts {
@@ -19,18 +20,6 @@ export interface TarballGateParts {
   readonly logger: Logger;
 }
 
-interface Verdict {
-  readonly refusal: TarballVerdict;
-  readonly rules: string;
-  readonly until: number;
-}
-
-/** Verdicts that are kept; the least recently reached go first. */
-const maximumVerdicts = 50_000;
-
-/** A refusal is thought over again this soon, milliseconds: another process may have stored what was missing. */
-const retryAfter = 5000;
-
 /**
  * Keeps tarballs of owned names from being served when the evidence beside them is missing, does not verify or no longer
  * satisfies the policy, and when the stored bytes are not those of the package document. It stands before Verdaccio's storage and
@@ -41,55 +30,38 @@ const retryAfter = 5000;
  */
 export class TarballGate {
   readonly #parts: TarballGateParts;
-  readonly #verdicts = new Map<string, Verdict>();
-  readonly #running = new Map<string, Promise<TarballVerdict>>();
+  readonly #verdicts: VerdictCache;
 
   constructor(parts: TarballGateParts) {
     this.#parts = parts;
+    this.#verdicts = new VerdictCache(parts.lifetime);
     if (parts.enforcement !== 'off') parts.storage.guardTarballs((name, file) => this.#check(name, file));
   }
 
   /** Judges a package anew from now on. */
   forget(name: string): void {
-    for (const key of this.#verdicts.keys()) if (key.startsWith(`${name}/`)) this.#verdicts.delete(key);
-    // What is being judged now was read before the change.
-    for (const key of this.#running.keys()) if (key.startsWith(`${name}/`)) this.#running.delete(key);
+    this.#verdicts.forgetBelow(`${name}/`);
   }
 
   #check(name: string, file: string): TarballVerdict | Promise<TarballVerdict> {
     // Bundles are evidence themselves, and for clients to judge.
     if (!this.#parts.names.has(name) || file.endsWith('.sigstore.json')) return undefined;
-    const key = `${name}/${file}`;
     let rules: string;
     try {
       rules = this.#parts.evidence.rulesId();
     } catch (error) {
       return this.#refused(name, file, error);
     }
-    const known = this.#verdicts.get(key);
-    if (known !== undefined && known.rules === rules && Date.now() < known.until) return known.refusal;
-    const running = this.#running.get(key) ?? this.#judge(name, file, key, rules);
-    this.#running.set(key, running);
-    return running;
+    return this.#verdicts.judge(`${name}/${file}`, rules, () => this.#judge(name, file));
   }
 
-  async #judge(name: string, file: string, key: string, rules: string): Promise<TarballVerdict> {
-    let refusal: TarballVerdict;
-    // Deferred, so that the entry in #running is there when this asks for it.
-    await undefined;
-    const mine = this.#running.get(key);
+  async #judge(name: string, file: string): Promise<TarballVerdict> {
     try {
       await this.#examine(name, file);
+      return undefined;
     } catch (error) {
-      refusal = this.#refused(name, file, error);
+      return this.#refused(name, file, error);
     }
-    if (this.#running.get(key) === mine) {
-      this.#running.delete(key);
-      const absent = refusal instanceof Refusal && refusal.status === 404;
-      const lifetime = refusal === undefined ? this.#parts.lifetime : retryAfter;
-      if (!absent) this.#keep(key, { refusal, rules, until: Date.now() + lifetime });
-    }
-    return refusal;
   }
 
   /** @throws a refusal, or what reading throws */
@@ -145,15 +117,6 @@ export class TarballGate {
     if (error.status === 404 || error.status >= 500) return error;
     logger.warn({ package: name, file, reason }, 'not served: @{file} of @{package}: @{reason}');
     return new Refusal(403, error.code, error.message, error);
-  }
-
-  #keep(key: string, verdict: Verdict): void {
-    this.#verdicts.delete(key);
-    this.#verdicts.set(key, verdict);
-    for (const oldest of this.#verdicts.keys()) {
-      if (this.#verdicts.size <= maximumVerdicts) break;
-      this.#verdicts.delete(oldest);
-    }
   }
 }
 

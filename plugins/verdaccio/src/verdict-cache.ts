@@ -9,7 +9,7 @@ interface Verdict {
 /** Verdicts that are kept; the least recently reached go first. */
 const maximumVerdicts = 50_000;
 
-/** A refusal is thought over again this soon, milliseconds: what was missing may have come. */
+/** A refusal is thought over again this soon, milliseconds: what was missing may have come, or been stored by another process. */
 const retryAfter = 5000;
 
 /** Keeps verdicts about files for a while, and lets one judgement of a file run at a time. */
@@ -28,6 +28,13 @@ export class VerdictCache {
     this.#verdicts.delete(key);
     // What is being judged now was read before the change.
     this.#running.delete(key);
+  }
+
+  /** Judges every file anew whose key begins with `prefix`. */
+  forgetBelow(prefix: string): void {
+    for (const map of [this.#verdicts, this.#running]) {
+      for (const key of map.keys()) if (key.startsWith(prefix)) map.delete(key);
+    }
   }
 
   /**
