@@ -122,6 +122,7 @@ describe('a log of a Signet instance that is restarted', () => {
     }
     // The registry logs its policy when the first publisher asks for it, so there are more entries than packages.
     const [oldSize, newSize] = [oldTree.treeSize, newTree.treeSize];
+    assert.equal(newSize - oldSize, 1n, 'one more entry for one more package');
     const proof = await fetch(`${instance.urls.log}/api/v2/consistency/${oldSize}/${newSize}`);
     const { hashes } = (await proof.json()) as { hashes: string[] };
     verifyConsistency({
