@@ -72,7 +72,7 @@ async function benchSearch(url: string, count: number): Promise<void> {
   );
   const result = await closedLoad(url, queries, 32);
   print(
-    `  search by digest, 32 connections: ${Math.round(queries.length / result.seconds)}/s, ${result.errors} errors`,
+    `  search by digest, 32 connections: ${Math.round(queries.length / result.seconds)}/s, ${result.errors.join(', ') || 'no errors'}`,
   );
 }
 

@@ -3,7 +3,8 @@ import { connect, type Socket } from 'node:net';
 /** What came of a load. */
 export interface LoadResult {
   readonly seconds: number;
-  readonly errors: number;
+  /** Requests that were not answered as they should be, by reason; empty when all were. */
+  readonly errors: readonly string[];
   /** Milliseconds, ascending. */
   readonly latencies: Float64Array;
 }
@@ -64,7 +65,7 @@ export async function closedLoad(
   const open = await openConnections(url, connections);
   const latencies = new Float64Array(requests.length);
   let next = 0;
-  let errors = 0;
+  const errors = new Errors();
   const started = performance.now();
   await Promise.all(
     open.map(async (connection) => {
@@ -72,38 +73,43 @@ export async function closedLoad(
         const sent = performance.now();
         const status = await connection.send(requests[i] ?? new Uint8Array());
         latencies[i] = performance.now() - sent;
-        if (status >= 300) errors += 1;
+        errors.countStatus(status);
       }
     }),
   );
   const seconds = (performance.now() - started) / 1000;
   for (const connection of open) connection.close();
-  return { seconds, errors, latencies: latencies.sort() };
+  return { seconds, errors: errors.list, latencies: latencies.sort() };
 }
 
-/** Sends requests at random moments, on average `rate` a second, whether or not earlier ones were answered. */
+/**
+ * Sends requests at random moments, on average `rate` a second, whether or not earlier ones were answered. Between them it sleeps,
+ * to the millisecond: a loop that watched the clock would take one of the processors from the server, and measure itself. What that
+ * makes late counts as latency.
+ */
 export async function openLoad(url: string, requests: readonly Uint8Array[], rate: number): Promise<LoadResult> {
-  const idle = await openConnections(url, 256);
+  const idle = await openConnections(url, openConnectionsAtOnce);
   const all = [...idle];
   const latencies: number[] = [];
-  let errors = 0;
+  const errors = new Errors();
   let due = performance.now();
   const started = due;
   const answers: Promise<void>[] = [];
   for (const request of requests) {
     due += (-Math.log(1 - Math.random()) * 1000) / rate;
-    while (performance.now() < due) await new Promise((resolve) => setImmediate(resolve));
+    const early = due - performance.now();
+    if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
     const moment = due;
     const connection = idle.pop();
-    // No connection is free: the server is so far behind that the request counts as lost.
     if (connection === undefined) {
-      errors += 1;
+      // Not the server's answer: it is so far behind that nobody would wait.
+      errors.add(`not sent, ${openConnectionsAtOnce} under way`);
       continue;
     }
     answers.push(
       connection.send(request).then((status) => {
         latencies.push(performance.now() - moment);
-        if (status >= 300) errors += 1;
+        errors.countStatus(status);
         idle.push(connection);
       }),
     );
@@ -111,7 +117,27 @@ export async function openLoad(url: string, requests: readonly Uint8Array[], rat
   await Promise.all(answers);
   const seconds = (performance.now() - started) / 1000;
   for (const connection of all) connection.close();
-  return { seconds, errors, latencies: Float64Array.from(latencies).sort() };
+  return { seconds, errors: errors.list, latencies: Float64Array.from(latencies).sort() };
+}
+
+// Half a second of requests at the rate that is measured.
+const openConnectionsAtOnce = 1024;
+
+/** What went wrong, by reason. */
+class Errors {
+  readonly #counts = new Map<string, number>();
+
+  countStatus(status: number): void {
+    if (status >= 300) this.add(`status ${status}`);
+  }
+
+  add(reason: string): void {
+    this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + 1);
+  }
+
+  get list(): string[] {
+    return [...this.#counts].map(([reason, count]) => `${count} errors (${reason})`);
+  }
 }
 
 /** The latency that a share of the answers stayed below. */

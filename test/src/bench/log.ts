@@ -75,7 +75,7 @@ async function benchEngine(directory: string): Promise<void> {
     report(
       `${waiting} at a time`,
       count,
-      { seconds, errors: 0, latencies: latencies.sort() },
+      { seconds, errors: [], latencies: latencies.sort() },
       `${each} us CPU an entry`,
     );
   }
@@ -166,7 +166,7 @@ function printStages(before: Map<string, number>, after: Map<string, number>, co
 function report(what: string, count: number, result: LoadResult, more = ''): void {
   const rate = `${Math.round(count / result.seconds)}/s`.padStart(9);
   const [p50, p99] = [0.5, 0.99].map((share) => percentile(result, share).toFixed(2).padStart(8));
-  const errors = result.errors === 0 ? '' : `  ${result.errors} errors`;
+  const errors = result.errors.map((error) => `  ${error}`).join('');
   print(`  ${what.padEnd(28)}${rate}   p50 ${p50} ms   p99 ${p99} ms   ${more}${errors}`);
 }
 
