@@ -1,7 +1,8 @@
+import { closest } from '@signet/primitives/basics';
 import { type Exception, unexceptional } from './exceptions.ts';
 import { parseNamePattern } from './name-pattern.ts';
 import type { Rule } from './policy.ts';
-import { closest, type PolicyReader } from './policy-reader.ts';
+import type { PolicyReader } from './policy-reader.ts';
 import { type PolicyCode, type ViolationCode, violationCodes } from './violation.ts';
 
 /** An exception that nobody has to look at again is a hole. */

@@ -1,5 +1,6 @@
+import { closest } from '@signet/primitives/basics';
 import type { ExtendedPolicy, TrustRootReference } from './policy.ts';
-import { closest, type PolicyReader } from './policy-reader.ts';
+import type { PolicyReader } from './policy-reader.ts';
 import type { Publisher } from './publisher.ts';
 
 const keys = ['url', 'trustRoot', 'by', 'sha256'];

@@ -1,6 +1,7 @@
+import { closest } from '@signet/primitives/basics';
 import { parsePatterns } from './parse-patterns.ts';
 import type { Mode, ProvenanceRequirement, Requirement, Rule } from './policy.ts';
-import { closest, type PolicyReader, type Section } from './policy-reader.ts';
+import type { PolicyReader, Section } from './policy-reader.ts';
 import type { Publisher } from './publisher.ts';
 
 type Publishers = ReadonlyMap<string, Publisher>;

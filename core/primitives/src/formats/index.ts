@@ -1,6 +1,7 @@
 export * from './bundle.ts';
 export * from './bytes.ts';
 export * from './checkpoint.ts';
+export * from './closest.ts';
 export * from './cosignature.ts';
 export * from './der.ts';
 export * from './der-writer.ts';

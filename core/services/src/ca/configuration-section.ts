@@ -1,8 +1,18 @@
-import { SignetError } from '@signet/primitives/formats';
+import { closest, SignetError } from '@signet/primitives/formats';
 
 /** Fulcio writes `issuer-url` in YAML and `IssuerURL` in JSON; both are the same key. */
 export function canonicalKey(key: string): string {
   return key.replace(/[-_]/g, '').toLowerCase();
+}
+
+/** What somebody who wrote `word` may have meant, as the end of a sentence; nothing when no known word is near. */
+export function didYouMean(word: string, known: readonly string[]): string {
+  const meant = closest(word, known);
+  return meant === undefined ? '' : `; did you mean "${meant}"?`;
+}
+
+function sentence(text: string): string {
+  return text.endsWith('?') ? text : `${text}.`;
 }
 
 /** A mapping of the configuration whose keys are all known. Values are taken by their kebab-case names. */
@@ -21,10 +31,14 @@ export class Section {
     for (const [key, entry] of entriesOf(value, path)) {
       const name = names.get(canonicalKey(key));
       if (name === undefined) {
-        throw new SignetError('ERR_ISSUER_CONFIG', `${path}: the key "${key}" is not known.`, {
-          expected: known.join(', '),
-          found: key,
-        });
+        throw new SignetError(
+          'ERR_ISSUER_CONFIG',
+          `${path}: the key "${key}" ${sentence(`is not known${didYouMean(key, known)}`)}`,
+          {
+            expected: known.join(', '),
+            found: key,
+          },
+        );
       }
       if (this.#values.has(name)) throw this.error(name, 'stands there twice');
       if (entry !== null && entry !== undefined) this.#values.set(name, entry);
@@ -71,7 +85,7 @@ export class Section {
     problem: string,
     details: { expected?: string; found?: string; cause?: unknown } = {},
   ): SignetError {
-    return new SignetError('ERR_ISSUER_CONFIG', `${this.path}: "${name}" ${problem}.`, details);
+    return new SignetError('ERR_ISSUER_CONFIG', `${this.path}: "${name}" ${sentence(problem)}`, details);
   }
 }
 

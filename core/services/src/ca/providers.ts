@@ -1,5 +1,5 @@
 import { type FulcioClaimName, fulcioClaimNames } from '@signet/primitives/formats';
-import { canonicalKey, Section } from './configuration-section.ts';
+import { canonicalKey, didYouMean, Section } from './configuration-section.ts';
 import { compileTemplate, type Template } from './go-template.ts';
 import { shippedProviders } from './shipped-providers.ts';
 
@@ -24,6 +24,11 @@ const providerKeys = ['default-template-values', 'extension-templates', 'subject
 const fromToken = new Set(['issuer', 'issuerv1', 'subject', 'tokensubject']);
 const extensionsByKey = new Map<string, FulcioClaimName>(fulcioClaimNames.map((name) => [canonicalKey(name), name]));
 extensionsByKey.set('sourcerepositoryvisibilityatsigning', 'sourceRepositoryVisibility');
+/** As YAML has them. */
+const extensionKeys = fulcioClaimNames
+  .filter((name) => !fromToken.has(canonicalKey(name)))
+  .map((name) => (name === 'sourceRepositoryVisibility' ? `${name}AtSigning` : name))
+  .map((name) => name.replace(/[A-Z]/g, (upper) => `-${upper.toLowerCase()}`));
 
 /**
  * Reads `ci-issuer-metadata` and compiles every template, so that a mistake stops the start and not a release.
@@ -52,9 +57,14 @@ function parseProvider(name: string, value: unknown): CiProvider {
     if (fromToken.has(canonical)) continue;
     const extension = extensionsByKey.get(canonical);
     if (extension === undefined) {
-      throw section.error('extension-templates', `names "${key}", which is no extension of Fulcio`, {
-        found: key,
-      });
+      throw section.error(
+        'extension-templates',
+        `names "${key}", which is no extension of Fulcio${didYouMean(key, extensionKeys)}`,
+        {
+          expected: extensionKeys.join(', '),
+          found: key,
+        },
+      );
     }
     if (typeof entry !== 'string') throw section.error('extension-templates', `has no string for "${key}"`);
     if (entry.trim() !== '') extensions.push([extension, compileTemplate(entry)]);

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { type Issuer, parseIssuers } from '@signet/services/ca';
-import { shippedProviders } from '../../src/ca/shipped-providers.ts';
 
 const publicJwk = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' });
 const github = 'https://token.actions.githubusercontent.com';
@@ -78,59 +77,6 @@ ci-issuer-metadata:
       'connector_id',
     ]);
     assert.equal(configuration.find('https://oidc.circleci.com/org/1-2_3')?.provider?.name, 'circleci-job');
-  });
-
-  it("reads the public-good instance's configuration as upstream writes it: anchors, aliases as keys, all providers", () => {
-    // As config/identity/config.yaml of sigstore/fulcio is made: types are anchored once, providers are keyed by the aliases.
-    const upstream = Object.entries(shippedProviders).filter(([name]) => name !== 'buddy-pipeline');
-    const alias = (name: string) => name.replace(/-\w+$/, '-type');
-    const issuer = (url: string, type: string) =>
-      `  ${url}:\n    issuer-url: ${url}\n    client-id: sigstore\n    type: ${type}\n    contact: someone@example.com\n`;
-    const ciIssuers = ['https://agent.buildkite.com', 'https://gitlab.com', 'https://oidc.codefresh.io', github];
-    const metaIssuers = [
-      ['https://*.oic.prod-aks.azure.com/*', 'kubernetes'],
-      ['https://container.googleapis.com/v1/projects/*/locations/*/clusters/*', 'kubernetes'],
-      ['https://oidc.circleci.com/org/*', 'ci-provider\n    ci-provider: *circleci-type'],
-      ['https://oidc.eks.*.amazonaws.com/id/*', 'kubernetes'],
-      [`${github}/*`, 'ci-provider\n    ci-provider: *github-type'],
-    ];
-    const text = [
-      'define:',
-      ...upstream.map(([name]) => `  - &${alias(name)} "${name}"`),
-      'oidc-issuers:',
-      issuer('https://accounts.google.com', 'email'),
-      issuer('https://issuer.enforce.dev', 'chainguard-identity'),
-      ...ciIssuers.map((url) => issuer(url, 'ci-provider\n    ci-provider: *gitlab-type')),
-      'meta-issuers:',
-      ...metaIssuers.map(([url, type]) => `  ${url}:\n    client-id: sigstore\n    type: ${type}`),
-      'ci-issuer-metadata:',
-      ...upstream.flatMap(([name, templates]) => [
-        `  *${alias(name)}:`,
-        '    # a comment: {{ .braces }} and *aliases: in it mean nothing',
-        ...Object.entries(templates).flatMap(([key, value]) =>
-          typeof value === 'string'
-            ? [`    ${key}: '${value}' # do we still need this ?`]
-            : [`    ${key}:`, ...Object.entries(value).map(([name, one]) => `      ${name}: '${one}'`)],
-        ),
-      ]),
-    ].join('\n');
-    const configuration = parseIssuers(text);
-    assert.deepEqual([configuration.issuers.length, configuration.metaIssuers.length], [6, 5]);
-    const sources = ({ provider }: Issuer) =>
-      provider && [
-        provider.name,
-        provider.subjectAlternativeName.source,
-        ...provider.defaults,
-        ...provider.extensions.map(([name, { source }]) => `${name}: ${source}`),
-      ];
-    const read = configuration.find(`${github}/some-enterprise`) ?? assert.fail();
-    assert.deepEqual(sources(read), sources(only({ type: 'github-workflow' })));
-    for (const url of ciIssuers) {
-      assert.deepEqual(
-        sources(configuration.find(url) ?? assert.fail(url)),
-        sources(only({ type: 'gitlab-pipeline' })),
-      );
-    }
   });
 
   it("reads Fulcio's JSON with CamelCase keys", () => {
