@@ -48,6 +48,8 @@ export interface LoggedEntry {
   readonly checkpoint: string;
   /** Whether the entry was in the log before. */
   readonly duplicate: boolean;
+  /** When it was sequenced, milliseconds since 1970, where that is at hand; see {@link TransparencyLog.integratedTime}. */
+  readonly time?: number;
 }
 
 /**
@@ -131,18 +133,24 @@ export class TransparencyLog {
    *
    * @param packageUrls by which {@link TransparencyLog.search} finds it, beside what it says itself; and digests of what it is
    *   about, as `sha512:<hex>`
+   * @param leafHash the entry's, for who has it already
    * @throws ERR_LOG_ENTRY_SIZE, ERR_LOG_OVERLOADED, ERR_LOG_CLOSED, ERR_LOG_FROZEN, ERR_LOG_STORAGE
    */
-  async append(entry: Uint8Array, packageUrls: readonly string[] = []): Promise<LoggedEntry> {
+  async append(
+    entry: Uint8Array,
+    packageUrls: readonly string[] = [],
+    leafHash: Uint8Array = hashLeaf(entry),
+  ): Promise<LoggedEntry> {
     const record = encodeTiledEntry(entry);
-    const leafHash = hashLeaf(entry);
     const appended = await this.#engine.append({ key: leafHash, build: () => ({ record, leafHash }) });
     const index = BigInt(appended.index);
     if (packageUrls.length > 0) await this.#name(appended.index, packageUrls);
     if (appended.duplicate) return { ...this.#prove(index, leafHash), duplicate: true };
-    const { treeSize, rootHash, checkpoint } = appended.published;
+    const { time, published } = appended;
+    const { treeSize, rootHash, checkpoint } = published;
     const hashes = this.#engine.inclusionProof(appended.index, treeSize);
-    return { index, treeSize: BigInt(treeSize), rootHash, hashes, checkpoint, duplicate: false };
+    const proven = { index, treeSize: BigInt(treeSize), rootHash, hashes, checkpoint };
+    return { ...proven, duplicate: false, ...(time === undefined ? {} : { time }) };
   }
 
   /** Has a listener told of the time that each batch takes. */

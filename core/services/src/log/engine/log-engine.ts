@@ -29,6 +29,8 @@ export interface Appended {
   readonly index: number;
   /** Whether the entry was there before, or came twice at once. */
   readonly duplicate: boolean;
+  /** When it was sequenced, milliseconds since 1970; of a new entry alone, since that of older ones is read from the disk. */
+  readonly time?: number;
   /** A tree that has the entry. */
   readonly published: PublishedTree;
 }
@@ -353,7 +355,7 @@ export class LogEngine {
     for (const [i, { candidate }] of batch.entries()) this.#duplicates.add(candidate.key, firstIndex + i);
     for (const [i, waiting] of batch.entries()) {
       this.#waitingByKey.delete(waiting.keyText);
-      waiting.resolve({ index: firstIndex + i, duplicate: false, published: this.#published });
+      waiting.resolve({ index: firstIndex + i, duplicate: false, time, published: this.#published });
     }
     this.#store.saveDerived().catch((cause: unknown) => this.#fail(cause));
   }

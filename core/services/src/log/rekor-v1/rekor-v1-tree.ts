@@ -1,5 +1,5 @@
 import { digest } from '@signet/primitives/crypto';
-import { canonicalize, type PublicKeyInfo, SignetError, toBase64, toHex, utf8 } from '@signet/primitives/formats';
+import { type PublicKeyInfo, SignetError, toBase64, toHex } from '@signet/primitives/formats';
 import type { Signer } from '@signet/primitives/keys';
 import type { ShardLog } from '../log-shards.ts';
 import {
@@ -116,11 +116,11 @@ export class RekorV1Tree implements ShardLog {
   ): Promise<[string, RekorV1Entry]> {
     const promised = {
       body: toBase64(body),
-      integratedTime: Math.floor(this.log.integratedTime(entry.index).getTime() / 1000),
+      integratedTime: Math.floor((entry.time ?? this.log.integratedTime(entry.index).getTime()) / 1000),
       logID: this.logId,
       logIndex: Number(offset + entry.index),
     };
-    const signedEntryTimestamp = toBase64(await this.#signer.sign(utf8(canonicalize(promised))));
+    const signature = this.#signer.sign(promisePayload(promised));
     const inclusionProof = {
       checkpoint: entry.checkpoint,
       hashes: entry.hashes.map(toHex),
@@ -129,11 +129,23 @@ export class RekorV1Tree implements ShardLog {
       rootHash: toHex(entry.rootHash),
       treeSize: Number(entry.treeSize),
     };
+    const signedEntryTimestamp = toBase64(await signature);
     return [
       formatEntryId(this.treeId, leafHash),
       { ...promised, verification: { inclusionProof, signedEntryTimestamp } },
     ];
   }
+}
+
+/** What a promise signs: JSON in canonical form (RFC 8785) of what has no character that it would escape. */
+export function promisePayload({
+  body,
+  integratedTime,
+  logID,
+  logIndex,
+}: Pick<RekorV1Entry, 'body' | 'integratedTime' | 'logID' | 'logIndex'>): Uint8Array {
+  const text = `{"body":"${body}","integratedTime":${integratedTime},"logID":"${logID}","logIndex":${logIndex}}`;
+  return Buffer.from(text, 'latin1');
 }
 
 /** A positive int64 out of the key's hash, as Trillian's are. */

@@ -1,17 +1,18 @@
 import { parseJson, SignetError } from '@signet/primitives/formats';
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
-import { AnswerText, checkpointMark } from '../http/answer-text.ts';
 import { serveOpenApi } from '../http/openapi.ts';
 import { RateLimiter, type RateLimits } from '../http/rate-limits.ts';
 import { ReadAccess } from '../http/read-access.ts';
 import { LogMetrics } from '../rekor/log-metrics.ts';
 import { readPackageUrls } from '../rekor/search-request.ts';
 import { EntryTypes } from '../types/index.ts';
+import type { VerificationPool } from '../verification/verification-pool.ts';
+import { CreatedAnswer } from './created-answer.ts';
 import { parseEntryId } from './entry-id.ts';
 import { handleError, sendError, validationError } from './errors.ts';
-import { ProposalVerifier } from './proposal-verifier.ts';
+import { proposalVerifier, type VerifiedBody } from './proposal-verifier.ts';
 import { type RekorV1Entries, RekorV1Log, type RekorV1Trees } from './rekor-v1-log.ts';
-import { type RekorV1Entry, RekorV1Tree } from './rekor-v1-tree.ts';
+import { RekorV1Tree } from './rekor-v1-tree.ts';
 import { requestBody } from './request-body.ts';
 import { operations } from './schemas.ts';
 import { readSearchQuery } from './search-query.ts';
@@ -65,9 +66,9 @@ class RekorV1Api {
   readonly #bodyLimit: number;
   readonly #limiter: RateLimiter;
   readonly #access: ReadAccess;
-  readonly #verifier: ProposalVerifier;
+  readonly #verifier: VerificationPool<VerifiedBody>;
   readonly #metrics: LogMetrics;
-  readonly #answers = new AnswerText();
+  readonly #answers = new CreatedAnswer();
 
   constructor(log: RekorV1Log, modules: readonly string[], access: ReadAccess, options: RekorV1Options) {
     const { workers, maximumWaiting } = options;
@@ -75,14 +76,15 @@ class RekorV1Api {
     this.#access = access;
     this.#bodyLimit = options.maximumRequestSize ?? 8 << 20;
     this.#limiter = new RateLimiter(options.limits ?? {});
-    this.#verifier = new ProposalVerifier(log.types, {
-      modules,
-      signers: this.#limiter.asksForSigners,
-      attestationBytes: options.attestationBytes ?? 0,
-      onVerified: (entries, times) => this.#metrics.countVerified(entries, times),
-      ...(workers === undefined ? {} : { workers }),
-      ...(maximumWaiting === undefined ? {} : { maximumWaiting }),
-    });
+    this.#verifier = proposalVerifier(
+      log.types,
+      { modules, signers: this.#limiter.asksForSigners, attestationBytes: options.attestationBytes ?? 0 },
+      {
+        onVerified: (entries, times) => this.#metrics.countVerified(entries, times),
+        ...(workers === undefined ? {} : { workers }),
+        ...(maximumWaiting === undefined ? {} : { maximumWaiting }),
+      },
+    );
     this.#metrics = new LogMetrics(
       () => log.trees.map((tree) => tree.log),
       () => this.#verifier.waiting,
@@ -131,13 +133,16 @@ class RekorV1Api {
         const packages = [...new Set([...named, ...subjects])];
         const { id, entry, duplicate } = await this.#log.append({ body, attestation, packages }, this.#metrics);
         this.#metrics.countEntry(duplicate ? 'duplicate' : 'new');
+        const started = performance.now();
+        const text = this.#answers.write(id, entry);
+        this.#metrics.countStage('answer', 0, performance.now() - started);
         const location = `${request.url.split('?')[0]}/${id}`;
         return reply
           .code(201)
           .header('location', location)
           .header('etag', id)
           .type('application/json; charset=utf-8')
-          .send(this.#answerText(id, entry));
+          .send(text);
       },
     );
   }
@@ -228,13 +233,6 @@ class RekorV1Api {
     app.get('/metrics', { schema: operations.metrics, onRequest, logLevel: 'warn' }, async (_request, reply) =>
       reply.type('text/plain; version=0.0.4; charset=utf-8').send(this.#metrics.toText()),
     );
-  }
-
-  #answerText(id: string, entry: RekorV1Entry): string {
-    const { verification } = entry;
-    const { inclusionProof } = verification;
-    const marked = { ...verification, inclusionProof: { ...inclusionProof, checkpoint: checkpointMark } };
-    return this.#answers.write({ [id]: { ...entry, verification: marked } }, inclusionProof.checkpoint);
   }
 
   /** What is not there is left out of the answer. */

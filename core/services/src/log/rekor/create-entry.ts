@@ -12,9 +12,11 @@ import {
   parsePublicKeyInfo,
   preAuthenticationEncoding,
   SignetError,
+  toBase64,
   toHex,
 } from '@signet/primitives/formats';
 import type { EntrySigner } from '../http/rate-limits.ts';
+import type { ReadingTime } from '../verification/verified-request.ts';
 import { ProtoMessage, requestError } from './proto-message.ts';
 
 /** A request whose signature has been verified, as it goes into the log. */
@@ -22,7 +24,7 @@ export interface VerifiedEntry {
   readonly kind: 'hashedrekord' | 'dsse';
   readonly version: '0.0.2';
   /** The entry's bytes: JSON in canonical form. */
-  readonly canonicalizedBody: Uint8Array;
+  readonly body: Uint8Array;
   /** Only when asked for. */
   readonly signers: readonly EntrySigner[];
 }
@@ -32,12 +34,6 @@ export interface CreateEntryOptions {
   readonly dsse: boolean;
   /** Whether to say who has signed. */
   readonly signers?: boolean;
-}
-
-/** Where time goes, in milliseconds; added to. */
-export interface ReadingTime {
-  /** Reading JSON. */
-  parse: number;
 }
 
 /** Rekor v2's algorithms for entries, with their numbers in Sigstore's enum PublicKeyDetails. */
@@ -107,14 +103,28 @@ function hashedRekord(request: ProtoMessage, options: CreateEntryOptions): Verif
     kind: 'hashedrekord',
     version: '0.0.2',
     signers: options.signers === true ? [signerOf(known)] : [],
-    canonicalizedBody: encodeRekorBody({
-      kind: 'hashedrekord',
-      version: '0.0.2',
-      digest: { algorithm, value },
-      signature: { signature, verifier: known.verifier },
-    }),
+    body: hashedRekordBody({ algorithm, value }, { signature, verifier: known.verifier }),
   };
 }
+
+/**
+ * The canonical body of a hashedrekord 0.0.2, as `encodeRekorBody` writes it. Names and base64 have no character that JSON escapes,
+ * and the members are in order, so it is put together as text, for a tenth of what writing any value canonically costs.
+ */
+export function hashedRekordBody(
+  { algorithm, value }: { readonly algorithm: 'sha256' | 'sha384' | 'sha512'; readonly value: Uint8Array },
+  { signature, verifier }: Pick<EntrySignature, 'signature'> & Pick<KnownVerifier, 'verifier'>,
+): Uint8Array {
+  const key = verifier.kind === 'certificate' ? 'x509Certificate' : 'publicKey';
+  const text =
+    `{"apiVersion":"0.0.2","kind":"hashedrekord","spec":{"hashedRekordV002":{"data":{"algorithm":"${hashNames[algorithm]}",` +
+    `"digest":"${toBase64(value)}"},"signature":{"content":"${toBase64(signature)}","verifier":{` +
+    // Names of members stand in order: keyDetails, publicKey, x509Certificate.
+    `"keyDetails":"${verifier.keyDetails}","${key}":{"rawBytes":"${toBase64(verifier.bytes)}"}}}}}}`;
+  return Buffer.from(text, 'latin1');
+}
+
+const hashNames = { sha256: 'SHA2_256', sha384: 'SHA2_384', sha512: 'SHA2_512' } as const;
 
 /** The older form for envelopes, which @sigstore/sign sends. Every signature needs a verifier and every verifier one. */
 function dsse(request: ProtoMessage, options: CreateEntryOptions): VerifiedEntry {
@@ -140,7 +150,7 @@ function dsse(request: ProtoMessage, options: CreateEntryOptions): VerifiedEntry
     kind: 'dsse',
     version: '0.0.2',
     signers: options.signers === true ? verifiers.map(signerOf) : [],
-    canonicalizedBody: encodeRekorBody({
+    body: encodeRekorBody({
       kind: 'dsse',
       version: '0.0.2',
       // Rekor v2 names the payload by SHA-256 whatever the signatures use.

@@ -1,7 +1,7 @@
 import { Metrics } from '../http/metrics.ts';
 import type { LogShards } from '../log-shards.ts';
 import type { TransparencyLog } from '../transparency-log.ts';
-import type { VerificationTimes } from './entry-verifier.ts';
+import type { VerificationTimes } from '../verification/verified-request.ts';
 
 /** Where the time of an entry goes; `answer` is proof and JSON. */
 export const stages = ['parse', 'verify', 'sequence', 'sync', 'answer'] as const;

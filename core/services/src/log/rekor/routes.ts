@@ -1,6 +1,5 @@
 import { parseRekorBody, SignetError, tlogEntryToJson, toBase64 } from '@signet/primitives/formats';
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, onRequestHookHandler } from 'fastify';
-import { AnswerText, checkpointMark } from '../http/answer-text.ts';
 import { handleError, handleNotFound, sendError } from '../http/errors.ts';
 import { serveOpenApi } from '../http/openapi.ts';
 import { RateLimiter, type RateLimits } from '../http/rate-limits.ts';
@@ -9,7 +8,10 @@ import { addTileRoutes } from '../http/tile-routes.ts';
 import type { LogShard, LogShards } from '../log-shards.ts';
 import { maximumEntrySize } from '../tiled-format.ts';
 import { type LoggedEntry, TransparencyLog } from '../transparency-log.ts';
-import { EntryVerifier } from './entry-verifier.ts';
+import type { VerificationPool } from '../verification/verification-pool.ts';
+import type { VerifiedEntry } from './create-entry.ts';
+import { CreatedAnswer } from './created-answer.ts';
+import { entryVerifier } from './entry-verifier.ts';
 import { LogMetrics } from './log-metrics.ts';
 import { operations } from './schemas.ts';
 import { readPackageUrls, readSearchRequest } from './search-request.ts';
@@ -62,9 +64,9 @@ class RekorV2Api {
   readonly #bodyLimit: number;
   readonly #limiter: RateLimiter;
   readonly #access: ReadAccess;
-  readonly #verifier: EntryVerifier;
+  readonly #verifier: VerificationPool<VerifiedEntry>;
   readonly #metrics: LogMetrics;
-  readonly #answers = new AnswerText();
+  readonly #answers = new CreatedAnswer();
 
   constructor(shards: Shards, options: RekorV2Options) {
     const { workers, maximumWaiting } = options;
@@ -73,13 +75,14 @@ class RekorV2Api {
     this.#bodyLimit = options.maximumRequestSize ?? 4 << 20;
     this.#limiter = new RateLimiter(options.limits ?? {});
     this.#access = new ReadAccess(options.readTokens);
-    this.#verifier = new EntryVerifier({
-      dsse: options.dsse ?? true,
-      signers: this.#limiter.asksForSigners,
-      onVerified: (entries, times) => this.#metrics.countVerified(entries, times),
-      ...(workers === undefined ? {} : { workers }),
-      ...(maximumWaiting === undefined ? {} : { maximumWaiting }),
-    });
+    this.#verifier = entryVerifier(
+      { dsse: options.dsse ?? true, signers: this.#limiter.asksForSigners },
+      {
+        onVerified: (entries, times) => this.#metrics.countVerified(entries, times),
+        ...(workers === undefined ? {} : { workers }),
+        ...(maximumWaiting === undefined ? {} : { maximumWaiting }),
+      },
+    );
     this.#metrics = new LogMetrics(
       () => shards.all.map((shard) => shard.log),
       () => this.#verifier.waiting,
@@ -128,15 +131,13 @@ class RekorV2Api {
       async (request, reply) => {
         const { log } = this.#shard(request);
         const packages = readPackageUrls(request.headers['signet-package-url']);
-        const { kind, version, canonicalizedBody, signers } = await this.#verifier.verify(requestBody(request));
-        this.#limiter.takeEntry(signers);
+        const entry = await this.#verifier.verify(requestBody(request));
+        this.#limiter.takeEntry(entry.signers);
         this.#metrics.watch(log);
-        const logged = await log.append(canonicalizedBody, packages);
+        const logged = await log.append(entry.body, packages);
         this.#metrics.countEntry(logged.duplicate ? 'duplicate' : 'new');
         const started = performance.now();
-        const marked = { ...logged, checkpoint: checkpointMark };
-        const answer = entryToJson(log, marked, { kind, version, canonicalizedBody });
-        const text = this.#answers.write(answer, logged.checkpoint);
+        const text = this.#answers.write(log, logged, entry);
         this.#metrics.countStage('answer', 1, performance.now() - started);
         return reply.code(201).type('application/json; charset=utf-8').send(text);
       },
