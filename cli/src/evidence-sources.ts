@@ -11,13 +11,12 @@ export function evidenceSources(
   install: Preflight,
   { directory, settings }: NpmProject,
 ): Pick<VerifyLockfileOptions, 'projectDirectory' | 'offline' | 'evidence' | 'registryFor' | 'request'> {
-  const transport = async (): Promise<typeof fetch> => (await install.transportFor(await settings())) ?? fetch;
   return {
     projectDirectory: directory,
     offline: context.offline,
     evidence: () => install.readEvidenceFile(resolve(directory, install.evidenceFileName)),
     registryFor: async (name) => install.registryFor(name, (await settings()).options, context.registry),
-    request: { signal: context.signal, transport: async (input, init) => (await transport())(input, init) },
+    request: { signal: context.signal, transport: install.configuredTransport(settings) },
   };
 }
 
@@ -28,11 +27,12 @@ export function trustSources(
   settings?: NpmProject['settings'],
 ): TrustSources {
   const { env, offline, note } = context;
-  const transport: typeof fetch = async (input, init) => {
-    const configured = settings === undefined ? undefined : await install.transportFor(await settings());
-    return (configured ?? fetch)(input, init);
+  return {
+    env,
+    offline,
+    onNote: (sentence) => note(`! ${inert(sentence)}`),
+    request: { transport: install.configuredTransport(settings) },
   };
-  return { env, offline, onNote: (sentence) => note(`! ${inert(sentence)}`), request: { transport } };
 }
 
 /** What earlier runs verified. A machine on which nothing can be kept safely verifies everything each time. */

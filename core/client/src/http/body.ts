@@ -1,11 +1,12 @@
-import { concat, SignetError } from '@signet/primitives/formats';
+import { concat, SignetError } from '@signet/primitives/basics';
+import type { TransportAnswer } from './transport.ts';
 
 /**
  * Reads a response to its end, but never more than `maxBytes`, whatever `Content-Length` claims.
  *
  * @throws ERR_RESPONSE_TOO_LARGE
  */
-export async function readBody(response: Response, maxBytes: number, service: string): Promise<Uint8Array> {
+export async function readBody(response: TransportAnswer, maxBytes: number, service: string): Promise<Uint8Array> {
   if (response.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let length = 0;

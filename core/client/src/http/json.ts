@@ -1,4 +1,4 @@
-import { type ErrorCode, parseJson, SignetError } from '@signet/primitives/formats';
+import { type ErrorCode, parseJson, SignetError } from '@signet/primitives/basics';
 
 /** A JSON object from outside, whose members are looked at one by one. */
 export type JsonObject = Readonly<Record<string, unknown>>;

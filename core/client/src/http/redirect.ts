@@ -1,5 +1,6 @@
-import { SignetError } from '@signet/primitives/formats';
+import { SignetError } from '@signet/primitives/basics';
 import type { ServiceRequest } from './request.ts';
+import { directTransport, type TransportAnswer } from './transport.ts';
 
 /** The most redirects that one request follows. */
 const most = 3;
@@ -10,8 +11,12 @@ const most = 3;
  *
  * @throws ERR_HTTP_REDIRECT
  */
-export async function followRedirect(first: URL, options: ServiceRequest, signal: AbortSignal): Promise<Response> {
-  const { method = 'GET', headers = {}, body, transport = fetch } = options;
+export async function followRedirect(
+  first: URL,
+  options: ServiceRequest,
+  signal: AbortSignal,
+): Promise<TransportAnswer> {
+  const { method = 'GET', headers = {}, body, transport = directTransport } = options;
   let url = first;
   for (let followed = 0; ; followed++) {
     const response = await transport(url.href, {

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { redact, SignetError } from '@signet/primitives/formats';
+import { redact, SignetError } from '@signet/primitives/basics';
 import { readBody } from './body.ts';
 import { followRedirect } from './redirect.ts';
+import type { Transport, TransportAnswer } from './transport.ts';
 
 /** A request to a service, with every bound that a request must have. */
 export interface ServiceRequest {
@@ -19,8 +20,8 @@ export interface ServiceRequest {
   /** Statuses beyond 2xx that the caller wants to see instead of an error. */
   readonly alsoAccept?: readonly number[];
   readonly signal?: AbortSignal | undefined;
-  /** What carries the request; for proxies and private TLS roots. Default: the global `fetch`. */
-  readonly transport?: typeof fetch | undefined;
+  /** What carries the request; for proxies and private TLS roots. Default: `node:http` and `node:https`. A `fetch` is one. */
+  readonly transport?: Transport | undefined;
 }
 
 /** How several requests reach their services: what carries them, how long each may take, when to give up. */
@@ -45,7 +46,7 @@ export const noRetry: RetryPolicy = { attempts: 1, budget: 0, firstDelay: 0 };
 /** A service's answer, read to its end. */
 export interface ServiceResponse {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: TransportAnswer['headers'];
   readonly body: Uint8Array;
 }
 
@@ -174,7 +175,7 @@ function isWorthRepeating(error: SignetError): boolean {
 }
 
 /** Milliseconds that `Retry-After` asks for (RFC 9110 §10.2.3), seconds or a date; 0 without one. */
-function retryAfter(headers: Headers): number {
+function retryAfter(headers: TransportAnswer['headers']): number {
   const value = headers.get('retry-after');
   if (value === null) return 0;
   if (/^\d{1,6}$/.test(value)) return Number(value) * 1000;

@@ -1,5 +1,5 @@
 import { parseJson, SignetError } from '@signet/primitives/formats';
-import { HttpStatusError, request } from '../http/index.ts';
+import { HttpStatusError, request, type Transport } from '../http/index.ts';
 import type { Registry } from './registry.ts';
 
 /** How evidence is fetched. */
@@ -7,8 +7,8 @@ export interface EvidenceRequest {
   /** Milliseconds for one attempt, default 20 000. */
   readonly timeout?: number;
   readonly signal?: AbortSignal | undefined;
-  /** Instead of the global `fetch`. */
-  readonly transport?: typeof fetch | undefined;
+  /** What carries the request instead of `node:http` and `node:https`. */
+  readonly transport?: Transport | undefined;
 }
 
 /** Several attestations with their certificates and proofs take tens of kilobytes; an SBOM can take megabytes. */

@@ -1,17 +1,18 @@
+import { directTransport, type Transport } from '../http/index.ts';
 import type { NpmSettings } from './npm-settings.ts';
 
-/** Settings under which Node's own fetch would not go the way that npm goes: proxies, certificates, addresses. */
+/** Settings under which Node by itself would not go the way that npm goes: proxies, certificates, addresses. */
 const special = ['proxy', 'httpsProxy', 'ca', 'cafile', 'cert', 'key', 'localAddress'];
 
 /** npm's client looks at these by itself. */
 const proxyVariables = ['HTTP_PROXY', 'HTTPS_PROXY', 'PROXY', 'http_proxy', 'https_proxy', 'proxy'];
 
 /**
- * What carries requests to a registry: Node's fetch or, where npm is configured for a proxy, certificates or an address of its own,
+ * What carries requests to a registry: Node by itself or, where npm is configured for a proxy, certificates or an address of its own,
  * npm's client with exactly these. That takes a tenth of a second to load, so it is not the rule.
  *
  * @param more.credentials false for services that npm's tokens are none of the business of, wherever they are
- * @returns undefined for Node's fetch
+ * @returns undefined for Node by itself
  */
 export async function transportFor(
   { options, env }: NpmSettings,
@@ -35,6 +36,18 @@ export async function transportFor(
       fetchRetries: 0,
     }).catch(answerOf);
     return response instanceof Response ? response : await asResponse(response);
+  };
+}
+
+/**
+ * What carries requests as npm is configured, which is found out when the first is made.
+ *
+ * @param settings none where npm's configuration does not matter
+ */
+export function configuredTransport(settings: (() => Promise<NpmSettings>) | undefined): Transport {
+  return async (url, request) => {
+    const configured: Transport | undefined = settings && (await transportFor(await settings()));
+    return await (configured ?? directTransport)(url, request);
   };
 }
 

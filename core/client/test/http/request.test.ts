@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { after, before, describe, it } from 'mocha';
-import { request, type ServiceRequest } from '../../src/http/index.ts';
+import { noRetry, request, type ServiceRequest } from '../../src/http/index.ts';
 
 describe('a request to a service', () => {
   let server: Server;
@@ -68,6 +69,47 @@ describe('a request to a service', () => {
       { code: 'ERR_HTTP_STATUS' },
     );
     assert.equal(seen.length, 1, 'an hour is beyond the budget');
+  });
+
+  it('reads in clear what the server compressed, and no more of it than it may', async () => {
+    for (const [coding, compress] of Object.entries({ gzip: gzipSync, br: brotliCompressSync, deflate: deflateSync })) {
+      const listener: RequestListener = (_request, response) =>
+        response.writeHead(200, { 'content-encoding': coding }).end(compress('x'.repeat(100_000)));
+      assert.equal((await ask(listener)).body.length, 100_000);
+      await assert.rejects(ask(listener, { maxBytes: 50_000 }), { code: 'ERR_RESPONSE_TOO_LARGE' });
+    }
+    await assert.rejects(
+      ask((_request, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end('no gzip')),
+      { code: 'ERR_NETWORK' },
+    );
+    await assert.rejects(
+      ask((_request, response) => response.writeHead(200, { 'content-encoding': 'unheard-of' }).end('x')),
+      { code: 'ERR_NETWORK' },
+    );
+  });
+
+  it('takes an answer that breaks off for none', async () => {
+    const once = { ...quick, attempts: 1 };
+    const cut: RequestListener = (_request, response) => {
+      response.writeHead(200, { 'content-length': '100' }).write('half');
+      setTimeout(() => response.destroy(), 20);
+    };
+    await assert.rejects(ask(cut, { retry: once }), { code: 'ERR_NETWORK' });
+  });
+
+  it('asks again at once where the server closed the connection that was kept open', async () => {
+    const sockets = new Set<unknown>();
+    const listener: RequestListener = (incoming, response) => {
+      if (sockets.has(incoming.socket)) {
+        incoming.socket.destroy();
+        return;
+      }
+      sockets.add(incoming.socket);
+      response.end('{}');
+    };
+    await ask(listener, { retry: noRetry });
+    assert.equal((await ask(listener, { retry: noRetry, method: 'POST', body: '{}' })).status, 200);
+    assert.deepEqual(seen, ['POST /path', 'POST /path'], 'once over the kept connection, once over a new one');
   });
 
   it('does not repeat what was refused', async () => {

@@ -12,7 +12,7 @@ const settings = (options: NpmSettings['options'], env: NpmSettings['env'] = {})
 });
 
 describe('requests to a registry', () => {
-  it('go by Node’s fetch unless npm is configured to go another way', async () => {
+  it('go by Node itself unless npm is configured to go another way', async () => {
     const plain = {
       proxy: null,
       httpsProxy: null,

@@ -1,8 +1,8 @@
-import { request } from '../../http/index.ts';
+import { request, type Transport } from '../../http/index.ts';
 
 /** How a repository is reached. */
 export interface FetchOptions {
-  readonly transport?: typeof fetch | undefined;
+  readonly transport?: Transport | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly clock?: (() => Date) | undefined;
 }
