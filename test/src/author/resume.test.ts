@@ -197,7 +197,7 @@ describe('a publish that is interrupted', () => {
     await assert.rejects(resumePublish(options), { code: 'ERR_ATTESTATION_SUBJECT' });
     await writeFile(file, JSON.stringify({ ...job, identity: { ...job.identity, subject: 'mallory@example.com' } }));
     await assert.rejects(resumePublish(options), { code: 'ERR_IDENTITY_MISMATCH' });
-    await writeFile(file, JSON.stringify({ ...job, format: 3 }));
+    await writeFile(file, JSON.stringify({ ...job, format: 4 }));
     await assert.rejects(resumePublish(options), { code: 'ERR_CONFIGURATION', message: /another version of signet/ });
     assert.deepEqual(await publishedVersions(name), []);
     await writeFile(file, JSON.stringify(job));

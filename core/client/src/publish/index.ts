@@ -13,4 +13,5 @@ export * from './registry-client.ts';
 export * from './registry-policy.ts';
 export type { SbomFormat } from './reproducible-sbom.ts';
 export * from './upload.ts';
+export * from './upload-way.ts';
 export * from './workspaces.ts';

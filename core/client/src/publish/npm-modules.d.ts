@@ -26,6 +26,17 @@ declare module 'libnpmpack' {
   export default function pack(spec: string, options: Readonly<Record<string, unknown>>): Promise<Buffer>;
 }
 
+declare module 'libnpmpublish' {
+  /** Sends a version; with `provenanceFile` together with a bundle, which it verifies before. */
+  function publish(
+    manifest: Readonly<Record<string, unknown>>,
+    tarball: Buffer,
+    options: Readonly<Record<string, unknown>>,
+  ): Promise<unknown>;
+  const library: { readonly publish: typeof publish };
+  export default library;
+}
+
 declare module 'pacote' {
   export function manifest(spec: string, options: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>>;
 }

@@ -3,12 +3,14 @@ import { HttpStatusError, isObject, textMember } from '../http/index.ts';
 import { assertNamedByTrust, describeInstance, type InstanceDescription, type SigningServices } from '../sign/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
 import type { NpmConfiguration } from './npm-configuration.ts';
+import { isNpmjs } from './npmjs-rules.ts';
 import { type PackedPackage, packPackage } from './pack.ts';
 import { type Preflight, preflight } from './preflight.ts';
 import type { PublishOptions } from './publish-options.ts';
 import type { RegistryClient } from './registry-client.ts';
 import { ReleaseRegistries } from './release-registries.ts';
 import { openRegistry } from './trusted-publishing.ts';
+import { isPublicGood, npmServices, type UploadWay, uploadWayOf } from './upload-way.ts';
 
 /** A package packed and found publishable; nothing public has happened yet. */
 export interface PreparedPublish {
@@ -19,8 +21,9 @@ export interface PreparedPublish {
   readonly access: 'public' | 'restricted' | undefined;
   readonly trust: TrustMaterial;
   readonly services: SigningServices;
-  /** Whether the registry named the services. */
+  /** Whether nobody but the registry named the services, or npm's own were taken. */
   readonly servicesFromRegistry: boolean;
+  readonly upload: UploadWay;
   readonly login: InstanceDescription['login'];
 }
 
@@ -49,7 +52,11 @@ export async function preparePacked(
   onStep?.('preflight');
   const configured = { registry, publishConfig: textMember(publishConfig, 'registry') };
   const client = await openRegistry(packed.name, configuration, configured, options);
-  const instance = await registries.instance(client.url, () => describe(client.url, packed.name, options));
+  // npm's registry describes nothing; it is known.
+  const described = (await isNpmjs(client.url))
+    ? undefined
+    : registries.instance(client.url, () => describe(client.url, options));
+  const instance = await described;
   if (instance?.names !== undefined) assertOwned(packed.name, instance.names, client.url);
   const chosenTag = options.tag ?? textMember(publishConfig, 'tag');
   const configuredTag = configuration.options.defaultTag;
@@ -57,22 +64,22 @@ export async function preparePacked(
   const isChosen = chosenTag !== undefined || configuration.tagIsChosen;
   const checked = await preflight(client, packed, { name: tag, isChosen }, registries);
   const trust = typeof options.trust === 'function' ? await options.trust(packed.name) : options.trust;
-  const services = options.services ?? instance?.services;
-  if (services === undefined) throw new SignetError('ERR_SERVICES', `${client.url} names no signing services`);
+  const isPublic = isPublicGood(trust);
+  const services = options.services ?? instance?.services ?? (isPublic ? npmServices : undefined);
+  if (services === undefined) throw elsewhere(client.url, packed.name);
+  const upload = await registries.upload(client, () =>
+    uploadWayOf(client, { isInstance: instance !== undefined, trust }),
+  );
   const servicesFromRegistry = options.services === undefined;
   if (servicesFromRegistry) assertNamedByTrust(services, trust);
   const login = servicesFromRegistry ? instance?.login : undefined;
   const access = options.access ?? accessOf(textMember(publishConfig, 'access') ?? configuration.options.access);
-  return { packed, client, preflight: checked, tag, access, trust, services, servicesFromRegistry, login };
+  return { packed, client, preflight: checked, tag, access, trust, services, servicesFromRegistry, upload, login };
 }
 
-/**
- * Asks the registry what it says of itself. Whoever names the services needs no answer, and gets one as far as there is one:
- * other registries than Signet's describe nothing.
- */
+/** Asks the registry what it says of itself. Other registries than Signet's describe nothing. */
 async function describe(
   registry: string,
-  name: string,
   { services, signal, http }: Pick<PublishOptions, 'services' | 'signal' | 'http'>,
 ): Promise<InstanceDescription | undefined> {
   try {
@@ -80,15 +87,18 @@ async function describe(
   } catch (thrown) {
     signal?.throwIfAborted();
     if (services !== undefined && thrown instanceof SignetError) return undefined;
-    if (!(thrown instanceof SignetError) || !(thrown.cause instanceof HttpStatusError)) throw thrown;
-    // Most often the registry is not the one that was meant.
-    const scope = name.startsWith('@') ? `${name.slice(0, name.indexOf('/'))}:registry` : 'registry';
-    throw new SignetError(
-      'ERR_CONFIGURATION',
-      `npm's configuration sends ${name} to ${registry}, which has no signing services. If it belongs elsewhere, say so: npm config set ${scope} URL, or --registry URL. If it belongs there, name the services with --signing-config FILE`,
-      { cause: thrown.cause },
-    );
+    if (thrown instanceof SignetError && thrown.cause instanceof HttpStatusError) return undefined;
+    throw thrown;
   }
+}
+
+/** Most often the registry is not the one that was meant. */
+function elsewhere(registry: string, name: string): SignetError {
+  const scope = name.startsWith('@') ? `${name.slice(0, name.indexOf('/'))}:registry` : 'registry';
+  return new SignetError(
+    'ERR_CONFIGURATION',
+    `npm's configuration sends ${name} to ${registry}, which has no signing services. If it belongs elsewhere, say so: npm config set ${scope} URL, or --registry URL. If it belongs there, name the services with --signing-config FILE`,
+  );
 }
 
 /**

@@ -2,6 +2,7 @@ import { describeValue, type ErrorCode, parseJson, SignetError } from '@signet/p
 import { isObject, type JsonObject, textMember } from '../http/index.ts';
 import { assertPackageVersion, parseIntegrity } from '../npm/index.ts';
 import type { CertificateIdentity, SigningServices } from '../sign/index.ts';
+import { type UploadWay, uploadWays } from './upload-way.ts';
 
 /**
  * Everything that is needed to finish a publish once something is signed. From there on nothing is made anew that need not
@@ -9,7 +10,7 @@ import type { CertificateIdentity, SigningServices } from '../sign/index.ts';
  * entry. All of it is public or about to be; it holds no token and no key.
  */
 export interface PublishJob {
-  readonly format: 2;
+  readonly format: 3;
   readonly name: string;
   readonly version: string;
   /** sha512 of the tarball. */
@@ -22,6 +23,8 @@ export interface PublishJob {
   /** package.json as it shall stand in the registry. */
   readonly manifest: JsonObject;
   readonly services: SigningServices;
+  /** How bundle and version are sent. */
+  readonly upload: UploadWay;
   /** Whether the registry named the services, so that the trusted root must know them. */
   readonly servicesFromRegistry: boolean;
   /** Whom the bundle names, and where the token for it came from. */
@@ -47,9 +50,9 @@ export function publishJobToText(job: PublishJob): string {
 export function parsePublishJob(text: string, path: string): PublishJob {
   const value = parseJson(text, path);
   if (!isObject(value)) throw broken(path, 'it is not a JSON object');
-  if (value.format !== 1 && value.format !== 2) {
+  if (value.format !== 1 && value.format !== 2 && value.format !== 3) {
     throw broken(path, 'it was written by another version of signet', {
-      expected: 'format 1 or 2',
+      expected: 'format 1, 2 or 3',
       found: `format ${describeValue(value.format)}`,
     });
   }
@@ -66,8 +69,11 @@ export function parsePublishJob(text: string, path: string): PublishJob {
   }
   if (access !== undefined && access !== 'public' && access !== 'restricted') throw broken(path, 'access is unknown');
   const user = textMember(value, 'user');
+  // The formats before knew one way.
+  const upload = uploadWays.find((way) => way === (value.upload ?? 'document'));
+  if (upload === undefined) throw broken(path, 'how it is sent is unknown');
   return {
-    format: 2,
+    format: 3,
     name,
     version,
     integrity,
@@ -82,6 +88,7 @@ export function parsePublishJob(text: string, path: string): PublishJob {
       logUrls: texts(services.logUrls, path),
       ...(services.rekorVersion === 1 ? { rekorVersion: 1 } : {}),
     },
+    upload,
     servicesFromRegistry: value.servicesFromRegistry !== false,
     identity: { issuer: required(identity, 'issuer', path), subject: required(identity, 'subject', path) },
     identitySource: required(value, 'identitySource', path),

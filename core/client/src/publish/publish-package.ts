@@ -171,12 +171,12 @@ async function beginJob(
   extra: readonly ExtraAttestation[],
   author: Author,
 ): Promise<PublishJob> {
-  const { packed, client, preflight, tag, access, services, servicesFromRegistry, trust, login } = prepared;
+  const { packed, client, preflight, tag, access, services, servicesFromRegistry, upload, trust, login } = prepared;
   const { name, version, tarball } = packed;
   const { policy } = preflight;
   const signed = await signPackage({ name, version, tarball, services, trust, login, policy, extra }, author);
   return {
-    format: 2,
+    format: 3,
     name,
     version,
     integrity: sha512Integrity(tarball),
@@ -186,6 +186,7 @@ async function beginJob(
     ...(packed.folder === undefined ? {} : { folder: relative(options.cwd, packed.folder) }),
     manifest: packed.manifest,
     services,
+    upload,
     servicesFromRegistry,
     ...signed,
     ...(preflight.user === undefined ? {} : { user: preflight.user }),

@@ -112,8 +112,11 @@ export class RegistryClient {
       answer = await this.#json('-/whoami', 'checking the credentials');
     } catch (thrown) {
       // Registries that have no such page, and tokens that may publish but not ask who they are.
-      if (thrown instanceof SignetError && thrown.code === 'ERR_REGISTRY_CREDENTIALS')
+      if (thrown instanceof SignetError && thrown.code === 'ERR_REGISTRY_CREDENTIALS') {
+        // A token for this package alone was given out a moment ago, for publishing and nothing else.
+        if (this.hasOwnToken) return undefined;
         throw await this.#credentialsError();
+      }
       if (thrown instanceof Missing || (thrown instanceof SignetError && thrown.code === 'ERR_REGISTRY_REFUSED'))
         return undefined;
       throw thrown;
@@ -157,6 +160,60 @@ export class RegistryClient {
   }
 
   /**
+   * Publishes with npm's own library (libnpmpublish, `provenanceFile`), which verifies the bundle under npm's own trust root
+   * before it sends anything.
+   */
+  async publishByNpm(
+    version: string,
+    release: {
+      readonly manifest: JsonObject;
+      readonly tarball: Uint8Array;
+      readonly bundle: JsonObject;
+      readonly tag: string;
+      readonly access?: 'public' | 'restricted';
+    },
+    options: { readonly otp?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
+    const { publishByNpm } = await import('./npm-upload.ts');
+    try {
+      await publishByNpm(release, {
+        ...this.#options,
+        ...(options.otp === undefined ? {} : { otp: options.otp }),
+        signal: options.signal,
+      });
+    } catch (thrown) {
+      options.signal?.throwIfAborted();
+      throw registryFailure(thrown, this.url, `publishing ${this.#name}@${version}`);
+    }
+  }
+
+  /** Whether the registry signs its versions, by the keys that it publishes for that (`/-/npm/v1/keys`). */
+  async servesKeys(): Promise<boolean> {
+    const answer = await this.#ifKnown('-/npm/v1/keys', 'asking for its keys');
+    return Array.isArray(answer?.keys) && answer.keys.length > 0;
+  }
+
+  /** Whether bundles can be sent by themselves. What is sent to find out is no bundle, and changes nothing. */
+  async takesBundles(): Promise<boolean> {
+    const { default: npmFetch } = await import('npm-registry-fetch');
+    try {
+      await npmFetch('-/signet/v1/bundles', {
+        ...this.#options,
+        method: 'POST',
+        body: Buffer.from('{}'),
+        headers: { 'content-type': 'application/json' },
+        spec: this.#name,
+        ignoreBody: true,
+      } as Parameters<typeof npmFetch>[1]);
+    } catch (thrown) {
+      const status = registryStatus(thrown);
+      if (status === 422) return true;
+      if (status === undefined) throw registryFailure(thrown, this.url, 'asking whether it takes bundles');
+    }
+    return false;
+  }
+
+  /**
    * Sends one bundle about a version, before or after the version itself (`POST /-/signet/v1/bundles`). Sent again it changes
    * nothing.
    */
@@ -180,8 +237,13 @@ export class RegistryClient {
 
   /** What the registry says it judges by, a bundle, or undefined where it says nothing. */
   async policy(): Promise<JsonObject | undefined> {
+    return await this.#ifKnown('-/signet/v1/policy', 'asking for its policy');
+  }
+
+  /** The answer of a page that not every registry has. */
+  async #ifKnown(path: string, doing: string): Promise<JsonObject | undefined> {
     try {
-      return await this.#json('-/signet/v1/policy', 'asking for its policy');
+      return await this.#json(path, doing);
     } catch (thrown) {
       // Registries that have no such page refuse it in several ways.
       const says = thrown instanceof SignetError ? thrown.code : undefined;

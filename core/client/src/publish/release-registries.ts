@@ -1,6 +1,7 @@
 import type { Policy } from '../policy/index.ts';
 import type { InstanceDescription } from '../sign/index.ts';
 import type { RegistryClient } from './registry-client.ts';
+import type { UploadWay } from './upload-way.ts';
 
 /**
  * What registries say that is the same for every package of a release: who they are, whose credentials these are, by what they
@@ -23,6 +24,11 @@ export class ReleaseRegistries {
 
   policy(registry: RegistryClient, ask: () => Promise<Policy | undefined>): Promise<Policy | undefined> {
     return this.#once(`policy ${registry.url}`, ask);
+  }
+
+  /** What it can do with bundles. */
+  upload(registry: RegistryClient, ask: () => Promise<UploadWay>): Promise<UploadWay> {
+    return this.#once(`upload ${registry.url}`, ask);
   }
 
   #once<Answer>(what: string, ask: () => Promise<Answer>): Promise<Answer> {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { canonicalize, SignetError } from '@signet/primitives/formats';
-import { isObject } from '../http/index.ts';
+import { isObject, type JsonObject } from '../http/index.ts';
 import { createPublishDocument } from '../npm/index.ts';
 import type { PublishJob } from './publish-job.ts';
 import type { RegistryClient } from './registry-client.ts';
@@ -52,8 +52,8 @@ async function send(
   registry: RegistryClient,
   options: UploadOptions,
 ): Promise<void> {
-  const { name, version, integrity, manifest, bundles, tag, access } = job;
-  const [bundle, ...others] = bundles;
+  const { name, version, integrity, bundles } = job;
+  const [, ...others] = bundles;
   // Before the version: a policy may demand them of it.
   for (const other of others) await registry.attach(other, version, options.signal);
   // Asked first, so that what arrived earlier is not sent again: some registries answer that with words of their own.
@@ -70,16 +70,8 @@ async function send(
       },
     );
   }
-  const document = createPublishDocument({
-    manifest,
-    tarball,
-    bundle,
-    tag,
-    registry: registry.url,
-    ...(access === undefined ? {} : { access }),
-  });
   try {
-    await registry.publish(document, version, { otp: options.otp, signal: options.signal });
+    await put(job, tarball, registry, options);
   } catch (thrown) {
     if (!(thrown instanceof SignetError) || thrown.code !== 'ERR_VERSION_EXISTS') throw thrown;
     const after = await registry.versions();
@@ -92,6 +84,44 @@ async function send(
       { cause: thrown },
     );
   }
+}
+
+/** Sends version and bundle in the way that the registry can. */
+async function put(
+  job: PublishJob,
+  tarball: Uint8Array,
+  registry: RegistryClient,
+  { otp, signal }: UploadOptions,
+): Promise<void> {
+  const { manifest, version, tag, upload: way } = job;
+  const [bundle] = job.bundles;
+  if (bundle === undefined) throw new TypeError('a publish has at least one bundle');
+  const access = job.access === undefined ? {} : { access: job.access };
+  if (way === 'npm') {
+    await registry.publishByNpm(version, { manifest, tarball, bundle, tag, ...access }, { otp, signal });
+    return;
+  }
+  const document = (more: { readonly bundle?: JsonObject }) =>
+    createPublishDocument({ manifest, tarball, tag, registry: registry.url, ...access, ...more });
+  if (way === 'document') {
+    try {
+      await registry.publish(document({ bundle }), version, { otp, signal });
+      return;
+    } catch (thrown) {
+      if (!isPlain(thrown)) throw thrown;
+    }
+  }
+  await registry.attach(bundle, version, signal);
+  await registry.publish(document({}), version, { otp, signal });
+}
+
+/** Verdaccio's words for a second attachment, where what takes it stands beside Verdaccio and not in it. */
+function isPlain(thrown: unknown): boolean {
+  return (
+    thrown instanceof SignetError &&
+    thrown.code === 'ERR_REGISTRY_REFUSED' &&
+    /status 400\).*unsupported registry call/.test(thrown.message)
+  );
 }
 
 function isPassing(thrown: unknown): boolean {
