@@ -385,6 +385,26 @@ describe("Rekor's v2 API", () => {
       for (let i = 0; i < 3; i++) await post({ hashedRekordRequestV002: await hashedRekord(`entry ${i}`, signer) });
     });
 
+    it('full tiles and bundles, the second time as the first, wherever they are read', async () => {
+      await Promise.all(Array.from({ length: 254 }, (_, i) => log.append(utf8(`full ${i}`))));
+      for (const path of ['tile/0/000', 'tile/entries/000']) {
+        const answers = [];
+        for (const prefix of ['', '', '/api/v2']) answers.push(await get(`${prefix}/${path}`));
+        const expected = path === 'tile/0/000' ? log.readTile(0, 0) : await log.readEntryBundle(0);
+        for (const answer of answers) {
+          assert.equal(answer.statusCode, 200);
+          assert.equal(answer.headers['content-type'], 'application/octet-stream');
+          assert.equal(answer.headers['cache-control'], 'public, max-age=31536000, immutable');
+          assert.equal(answer.headers['access-control-allow-origin'], '*');
+          assert.deepEqual(answer.rawPayload, Buffer.from(expected ?? []));
+        }
+      }
+      // A tile that is not there yet is not remembered as missing.
+      assert.equal((await get('/tile/0/001.p/2')).statusCode, 404);
+      await log.append(utf8('one more'));
+      assert.equal((await get('/tile/0/001.p/2')).rawPayload.length, 64);
+    });
+
     for (const prefix of ['', '/api/v2']) {
       it(`checkpoint, tiles and entry bundles below ${prefix || 'the base URL'}`, async () => {
         const checkpoint = await get(`${prefix}/checkpoint`);

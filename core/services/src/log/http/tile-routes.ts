@@ -1,5 +1,6 @@
-import { parseTilePath, SignetError, type TileAddress } from '@signet/primitives/formats';
+import { parseTilePath, SignetError, type TileAddress, tileWidth } from '@signet/primitives/formats';
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify';
+import { TileCache } from './tile-cache.ts';
 
 /** What a log has to be read by. Undefined is what the log does not have (yet). */
 export interface ReadableLog {
@@ -17,23 +18,35 @@ export interface TileRoutes {
   readonly schemas?: { readonly checkpoint: FastifySchema; readonly tile: FastifySchema };
   /** Whether nobody but the reader may keep what is read. */
   readonly private?: boolean;
+  /** Shared by the places that one log is read at. */
+  readonly cache?: TileCache;
 }
 
 /** Reads of c2sp.org/tlog-tiles and c2sp.org/static-ct-api below a prefix. */
 export function addTileRoutes(app: FastifyInstance, { find, prefix, entries, schemas, ...options }: TileRoutes): void {
   const visibility = options.private === true ? 'private' : 'public';
+  const { cache = new TileCache() } = options;
   app.get(`${prefix}/checkpoint`, routeSchema(schemas?.checkpoint), async (request, reply) => {
     // Mutable, so nobody may answer for the log (tlog-tiles, Checkpoints).
     reply.header('cache-control', 'no-cache').type('text/plain; charset=utf-8');
     return find(request).checkpoint();
   });
 
-  app.get(`${prefix}/tile/*`, routeSchema(schemas?.tile), async (request, reply) => {
-    const { '*': path = '' } = request.params as { '*'?: string };
+  const read = async (log: ReadableLog, path: string): Promise<Uint8Array> => {
     const tile = parseTilePath(path);
-    const bytes = await readTile(find(request), tile, entries);
+    const bytes = await readTile(log, tile, entries);
     if (bytes === undefined) throw new SignetError('ERR_TILE_PATH', `this log has no tile/${path} (yet)`);
-    return sendImmutable(reply, bytes, 'application/octet-stream', visibility);
+    if (tile.width === tileWidth) cache.keep(log, path, bytes);
+    return bytes;
+  };
+
+  // Without a promise for what is at hand, which is most of what is read.
+  app.get(`${prefix}/tile/*`, routeSchema(schemas?.tile), (request, reply) => {
+    const { '*': path = '' } = request.params as { '*'?: string };
+    const log = find(request);
+    const known = cache.find(log, path);
+    if (known !== undefined) return sendImmutable(reply, known, 'application/octet-stream', visibility);
+    return read(log, path).then((bytes) => sendImmutable(reply, bytes, 'application/octet-stream', visibility));
   });
 }
 

@@ -4,6 +4,7 @@ import { handleError, handleNotFound, sendError } from '../http/errors.ts';
 import { serveOpenApi } from '../http/openapi.ts';
 import { RateLimiter, type RateLimits } from '../http/rate-limits.ts';
 import { ReadAccess } from '../http/read-access.ts';
+import { TileCache } from '../http/tile-cache.ts';
 import { addTileRoutes } from '../http/tile-routes.ts';
 import type { LogShard, LogShards } from '../log-shards.ts';
 import { maximumEntrySize } from '../tiled-format.ts';
@@ -67,6 +68,7 @@ class RekorV2Api {
   readonly #verifier: VerificationPool<VerifiedEntry>;
   readonly #metrics: LogMetrics;
   readonly #answers = new CreatedAnswer();
+  readonly #tiles = new TileCache();
 
   constructor(shards: Shards, options: RekorV2Options) {
     const { workers, maximumWaiting } = options;
@@ -179,7 +181,8 @@ class RekorV2Api {
 
     const find = (request: FastifyRequest): TransparencyLog => this.#shard(request).log;
     const { checkpoint, tile } = schema;
-    const tiles = { find, entries: 'entries', schemas: { checkpoint, tile }, private: !this.#access.public } as const;
+    const schemas = { checkpoint, tile };
+    const tiles = { find, entries: 'entries', schemas, private: !this.#access.public, cache: this.#tiles } as const;
     for (const below of ['', '/api/v2']) {
       app.register(async (reads) => {
         reads.addHook('onRequest', onRequest);
