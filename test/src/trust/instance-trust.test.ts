@@ -1,100 +1,28 @@
 import assert from 'node:assert/strict';
-import { access, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { access, readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { signStatement } from '@signet/client/sign';
-import { TrustMaterial } from '@signet/client/trust';
 import { describeTrust, fetchFirstRoot, TrustStore } from '@signet/client/trust/tuf';
-import { verifyBundle } from '@signet/client/verify';
-import { fromUtf8, parseTrustedRoot, statementV1 } from '@signet/primitives/formats';
+import { fromUtf8, parseTrustedRoot } from '@signet/primitives/formats';
 import { openKeyFile } from '@signet/primitives/keys';
-import {
-  beginRotation,
-  emailClaims,
-  mintToken,
-  type RunningInstance,
-  readDevelopmentKeys,
-  readRotations,
-  type StartOptions,
-  startInstance,
-} from '@signet/registry';
+import { beginRotation, readRotations } from '@signet/registry';
 import { proposalStatus, readProposal, signProposal } from '@signet/services/tuf';
 import { getTrustedRoot, initTUF } from '@sigstore/tuf';
-
-const author = 'alice@example.com';
+import { eventually, InstanceScene, signWith, verifyWith } from './instance-scene.ts';
 
 describe('the trust root of an instance', () => {
-  let directory: string;
-  let running: RunningInstance | undefined;
+  let scene: InstanceScene;
 
   beforeEach(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'signet-instance-trust-'));
+    scene = await InstanceScene.open();
   });
 
-  afterEach(async () => {
-    await running?.stop();
-    running = undefined;
-    await rm(directory, { recursive: true });
-  });
-
-  async function start(options: Partial<StartOptions> = {}): Promise<RunningInstance> {
-    running = await startInstance({
-      directory: join(directory, 'instance'),
-      port: 0,
-      names: ['@example/*'],
-      publishers: [{ subject: author }],
-      devIdentity: true,
-      uplink: 'none',
-      only: ['ca', 'log', 'tsa', 'tuf'],
-      ...options,
-    });
-    return running;
-  }
-
-  const trust = async ({ urls, tufRoot }: RunningInstance) =>
-    TrustMaterial.fromTrustedRoot(
-      (await new TrustStore().load({ url: urls.tuf, root: await readFile(tufRoot.path) })).trustedRoot,
-    );
-
-  async function sign(instance: RunningInstance) {
-    const { urls } = instance;
-    const keys = await readDevelopmentKeys(instance.instance.layout);
-    const { bundle } = await signStatement({
-      statement: statementV1({
-        subject: [{ name: 'pkg:npm/%40example/x@1.0.0', digest: { sha512: 'ab'.repeat(64) } }],
-        predicateType: 'https://example.com/release/v1',
-        predicate: {},
-      }),
-      identityToken: mintToken(keys, urls.oidc, emailClaims(author)),
-      services: { caUrl: urls.ca, tsaUrl: `${urls.tsa}/api/v1/timestamp`, logUrl: urls.log },
-      trust: await trust(instance),
-    });
-    return bundle;
-  }
-
-  async function verify(instance: RunningInstance, bundle: unknown) {
-    return verifyBundle(bundle, {
-      trust: await trust(instance),
-      artifact: { algorithm: 'sha512', digest: new Uint8Array(64).fill(0xab) },
-      identities: [{ issuer: instance.urls.oidc, subject: author }],
-    });
-  }
-
-  /** Until `look` finds something; what the instance does by itself takes seconds. */
-  async function eventually<T>(look: () => Promise<T | undefined>): Promise<T> {
-    for (;;) {
-      const found = await look();
-      if (found !== undefined) return found;
-      await sleep(50);
-    }
-  }
+  afterEach(() => scene.close());
 
   it('is what the stock client fetches, whichever way the mirror is written', async () => {
-    const { urls, tufRoot, instance } = await start();
+    const { urls, tufRoot, instance } = await scene.start();
     const file = JSON.parse(await readFile(instance.layout.trust.trustedRoot, 'utf8'));
     for (const [index, mirrorURL] of [urls.tuf, `${urls.tuf}/`].entries()) {
-      const options = { mirrorURL, rootPath: tufRoot.path, cachePath: join(directory, `cache-${index}`) };
+      const options = { mirrorURL, rootPath: tufRoot.path, cachePath: join(scene.directory, `cache-${index}`) };
       const fetched = await getTrustedRoot(options);
       assert.equal(fetched.mediaType, file.mediaType);
       assert.equal(fetched.certificateAuthorities.length, 1);
@@ -112,8 +40,8 @@ describe('the trust root of an instance', () => {
   });
 
   it('keeps old signatures valid while authority, timestamps and certificate log are exchanged under way', async () => {
-    const instance = await start();
-    const before = await sign(instance);
+    const instance = await scene.start();
+    const before = await signWith(instance);
     const old = await (await fetch(`${instance.urls.ca}/api/v1/rootCert`)).text();
     for (const service of ['ca', 'tsa', 'ctlog'] as const) {
       // Clients of this test ask for the trust before each signature, so seconds are enough.
@@ -122,9 +50,9 @@ describe('the trust root of an instance', () => {
     }
     // Signing goes on all the while.
     const under = [];
-    while ((await readRotations(instance.instance)).length > 0) under.push(await sign(instance));
-    const after = await sign(instance);
-    for (const bundle of [before, ...under, after]) await verify(instance, bundle);
+    while ((await readRotations(instance.instance)).length > 0) under.push(await signWith(instance));
+    const after = await signWith(instance);
+    for (const bundle of [before, ...under, after]) await verifyWith(instance, bundle);
     assert.notEqual(await (await fetch(`${instance.urls.ca}/api/v1/rootCert`)).text(), old);
     const root = parseTrustedRoot(await readFile(instance.instance.layout.trust.trustedRoot, 'utf8'));
     for (const list of [root.certificateAuthorities, root.timestampAuthorities, root.ctlogs]) {
@@ -138,18 +66,18 @@ describe('the trust root of an instance', () => {
     for (const url of [instance.urls.ct, ct]) assert.equal((await fetch(`${url}/checkpoint`)).status, 200, url);
 
     await instance.stop();
-    const restarted = await start();
-    await verify(restarted, await sign(restarted));
-    await verify(restarted, before);
+    const restarted = await scene.start();
+    await verifyWith(restarted, await signWith(restarted));
+    await verifyWith(restarted, before);
   }).timeout(120_000);
 
   it('exchanges the root of the authority, too', async () => {
-    const instance = await start();
-    const before = await sign(instance);
+    const instance = await scene.start();
+    const before = await signWith(instance);
     await beginRotation(instance.instance, 'ca', { leadSeconds: 0, newRoot: true });
     await eventually(async () => ((await readRotations(instance.instance)).length === 0 ? true : undefined));
-    await verify(instance, await sign(instance));
-    await verify(instance, before);
+    await verifyWith(instance, await signWith(instance));
+    await verifyWith(instance, before);
     const { certificateAuthorities } = parseTrustedRoot(
       await readFile(instance.instance.layout.trust.trustedRoot, 'utf8'),
     );
@@ -162,26 +90,26 @@ describe('the trust root of an instance', () => {
   it('waits for the lead time before it switches', async () => {
     let now = new Date();
     const notes: string[] = [];
-    const instance = await start({ now: () => now, onNote: (note) => notes.push(note) });
+    const instance = await scene.start({ now: () => now, onNote: (note) => notes.push(note) });
     await beginRotation(instance.instance, 'ca', { leadSeconds: 3600 });
     const announced = await eventually(async () => (await readRotations(instance.instance))[0]?.announced);
     assert.ok(announced);
     const root = parseTrustedRoot(await readFile(instance.instance.layout.trust.trustedRoot, 'utf8'));
     assert.equal(root.certificateAuthorities.length, 2);
-    await verify(instance, await sign(instance));
+    await verifyWith(instance, await signWith(instance));
     assert.equal((await readRotations(instance.instance)).length, 1);
     await instance.stop();
     now = new Date(now.getTime() + 3_601_000);
     // A rotation that is due while nobody runs is taken up by the next start.
-    const restarted = await start({ now: () => now, onNote: (note) => notes.push(note) });
+    const restarted = await scene.start({ now: () => now, onNote: (note) => notes.push(note) });
     assert.deepEqual(await readRotations(restarted.instance), []);
-    await verify(restarted, await sign(restarted));
+    await verifyWith(restarted, await signWith(restarted));
     assert.match(notes.join('\n'), /ca 2 is trusted and comes into use at .*\n.*ca 2 is in use/s);
   }).timeout(60_000);
 
   it('lives without the keys of its roots, which sign changes elsewhere', async () => {
-    const offline = join(directory, 'vault');
-    const instance = await start({ offlineKeys: { directory: offline, holders: 3, threshold: 2 } });
+    const offline = join(scene.directory, 'vault');
+    const instance = await scene.start({ offlineKeys: { directory: offline, holders: 3, threshold: 2 } });
     const { layout } = instance.instance;
     assert.deepEqual((await readdir(offline)).sort(), [
       'ca-root.key',
@@ -193,7 +121,7 @@ describe('the trust root of an instance', () => {
     for (const key of [layout.keys.caRoot, layout.keys.timestampRoot, layout.keys.tufRoot]) {
       await assert.rejects(access(key), { code: 'ENOENT' });
     }
-    const before = await sign(instance);
+    const before = await signWith(instance);
     await assert.rejects(beginRotation(instance.instance, 'ca', { leadSeconds: 0 }), { code: 'ERR_KEY_FILE' });
     await beginRotation(instance.instance, 'ca', { leadSeconds: 0, offlineKeys: { directory: offline } });
     // Twice: once to trust the new, once to end the old.
@@ -214,8 +142,8 @@ describe('the trust root of an instance', () => {
       );
     }
     await eventually(async () => ((await readRotations(instance.instance)).length === 0 ? true : undefined));
-    await verify(instance, await sign(instance));
-    await verify(instance, before);
+    await verifyWith(instance, await signWith(instance));
+    await verifyWith(instance, before);
     const served = await new TrustStore().load({ url: instance.urls.tuf, root: await readFile(instance.tufRoot.path) });
     assert.equal(fromUtf8(served.trustedRoot, ''), await readFile(layout.trust.trustedRoot, 'utf8'));
   }).timeout(60_000);

@@ -1,88 +1,26 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { servicesFromSigningConfig, signStatement } from '@signet/client/sign';
-import { TrustMaterial } from '@signet/client/trust';
+import { servicesFromSigningConfig } from '@signet/client/sign';
 import { TrustStore } from '@signet/client/trust/tuf';
-import { verifyBundle } from '@signet/client/verify';
-import { fromUtf8, parseSigningConfig, parseTrustedRoot, statementV1, toPem, utf8 } from '@signet/primitives/formats';
+import { fromUtf8, parseSigningConfig, parseTrustedRoot, toPem, utf8 } from '@signet/primitives/formats';
 import { generateSigner, openKeyFile } from '@signet/primitives/keys';
-import {
-  beginRotation,
-  emailClaims,
-  mintToken,
-  type RunningInstance,
-  readDevelopmentKeys,
-  readRotations,
-  type StartOptions,
-  startInstance,
-} from '@signet/registry';
+import { beginRotation, readRotations } from '@signet/registry';
 import { checkLog, findShards } from '@signet/services/log';
 import { readProposal, signProposal } from '@signet/services/tuf';
 import { initTUF } from '@sigstore/tuf';
-
-const author = 'alice@example.com';
+import { eventually, InstanceScene, signWith, verifyWith } from './instance-scene.ts';
 
 describe('the transparency logs of an instance, rotated', () => {
-  let directory: string;
-  let running: RunningInstance | undefined;
+  let scene: InstanceScene;
 
   beforeEach(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'signet-instance-trust-'));
+    scene = await InstanceScene.open();
   });
 
-  afterEach(async () => {
-    await running?.stop();
-    running = undefined;
-    await rm(directory, { recursive: true });
-  });
-
-  async function start(options: Partial<StartOptions> = {}): Promise<RunningInstance> {
-    running = await startInstance({
-      directory: join(directory, 'instance'),
-      port: 0,
-      names: ['@example/*'],
-      publishers: [{ subject: author }],
-      devIdentity: true,
-      uplink: 'none',
-      only: ['ca', 'log', 'tsa', 'tuf'],
-      ...options,
-    });
-    return running;
-  }
-
-  const trust = async ({ urls, tufRoot }: RunningInstance) =>
-    TrustMaterial.fromTrustedRoot(
-      (await new TrustStore().load({ url: urls.tuf, root: await readFile(tufRoot.path) })).trustedRoot,
-    );
-
-  async function sign(instance: RunningInstance, logUrl = instance.urls.log) {
-    const { urls } = instance;
-    const keys = await readDevelopmentKeys(instance.instance.layout);
-    const { bundle } = await signStatement({
-      statement: statementV1({
-        subject: [{ name: 'pkg:npm/%40example/x@1.0.0', digest: { sha512: 'ab'.repeat(64) } }],
-        predicateType: 'https://example.com/release/v1',
-        predicate: {},
-      }),
-      identityToken: mintToken(keys, urls.oidc, emailClaims(author)),
-      services: { caUrl: urls.ca, tsaUrl: `${urls.tsa}/api/v1/timestamp`, logUrl },
-      trust: await trust(instance),
-    });
-    return bundle;
-  }
-
-  async function verify(instance: RunningInstance, bundle: unknown) {
-    return verifyBundle(bundle, {
-      trust: await trust(instance),
-      artifact: { algorithm: 'sha512', digest: new Uint8Array(64).fill(0xab) },
-      identities: [{ issuer: instance.urls.oidc, subject: author }],
-    });
-  }
+  afterEach(() => scene.close());
 
   /** Sends a new entry. @returns 201, or 405 once the shard is frozen */
   async function submit(logUrl: string): Promise<number> {
@@ -111,23 +49,14 @@ describe('the transparency logs of an instance, rotated', () => {
     };
   }
 
-  /** Until `look` finds something; what the instance does by itself takes seconds. */
-  async function eventually<T>(look: () => Promise<T | undefined>): Promise<T> {
-    for (;;) {
-      const found = await look();
-      if (found !== undefined) return found;
-      await sleep(50);
-    }
-  }
-
   it('goes on in new shards of its logs under way, and never takes the old ones out', async () => {
-    const instance = await start();
+    const instance = await scene.start();
     const { urls, instance: made } = instance;
     const { layout } = made;
     const config = async () => parseSigningConfig(await readFile(layout.trust.signingConfig, 'utf8'));
     const signNow = async () => {
       const { logUrls } = servicesFromSigningConfig(await config());
-      return { logUrls, bundle: await sign(instance, logUrls[0]) };
+      return { logUrls, bundle: await signWith(instance, logUrls[0]) };
     };
     const submitV1 = async (artifact: string) => {
       const answer = await fetch(`${urls.logV1}/api/v1/log/entries`, {
@@ -150,7 +79,7 @@ describe('the transparency logs of an instance, rotated', () => {
     while ((await readRotations(made)).length > 0) under.push((await signNow()).bundle);
     const after = await signNow();
     assert.deepEqual(after.logUrls, [`${urls.log}/2`]);
-    for (const bundle of [before.bundle, ...under, after.bundle]) await verify(instance, bundle);
+    for (const bundle of [before.bundle, ...under, after.bundle]) await verifyWith(instance, bundle);
 
     const root = parseTrustedRoot(await readFile(layout.trust.trustedRoot, 'utf8'));
     assert.deepEqual(
@@ -170,16 +99,16 @@ describe('the transparency logs of an instance, rotated', () => {
     // What clients fetch is what lies there.
     const served = await new TrustStore().load({ url: urls.tuf, root: await readFile(instance.tufRoot.path) });
     assert.equal(fromUtf8(served.trustedRoot, ''), await readFile(layout.trust.trustedRoot, 'utf8'));
-    const mirror = { mirrorURL: urls.tuf, rootPath: instance.tufRoot.path, cachePath: join(directory, 'cache') };
+    const mirror = { mirrorURL: urls.tuf, rootPath: instance.tufRoot.path, cachePath: join(scene.directory, 'cache') };
     const target = await (await initTUF(mirror)).getTarget('signing_config.v0.2.json');
     assert.equal(target, await readFile(layout.trust.signingConfig, 'utf8'));
     await eventually(async () => ((await submit(urls.log)) === 405 ? true : undefined));
 
     await instance.stop();
-    const restarted = await start();
+    const restarted = await scene.start();
     assert.equal(await submit(urls.log), 405);
     const { bundle } = await signNow();
-    for (const one of [before.bundle, bundle]) await verify(restarted, one);
+    for (const one of [before.bundle, bundle]) await verifyWith(restarted, one);
     await restarted.stop();
     for (const kind of ['log', 'log-v1'] as const) {
       const shards = findShards(layout.directory, kind);
@@ -191,8 +120,8 @@ describe('the transparency logs of an instance, rotated', () => {
   }).timeout(120_000);
 
   it('leaves the old shard open until the holders of the trust root have told signers of the new one', async () => {
-    const offline = join(directory, 'vault');
-    const { instance: made, urls } = await start({
+    const offline = join(scene.directory, 'vault');
+    const { instance: made, urls } = await scene.start({
       offlineKeys: { directory: offline, holders: 1, threshold: 1 },
     });
     const { layout } = made;
@@ -220,12 +149,12 @@ describe('the transparency logs of an instance, rotated', () => {
   }).timeout(60_000);
 
   it('takes up a rotation that a crash cut off at the switch', async () => {
-    const first = await start();
+    const first = await scene.start();
     const { layout } = first.instance;
     await first.stop();
     await beginRotation(first.instance, 'log', { leadSeconds: 0, overlapSeconds: 0 });
     await beginRotation(first.instance, 'log-v1', { leadSeconds: 0 });
-    const second = await start();
+    const second = await scene.start();
     assert.deepEqual(await readRotations(second.instance), []);
     await second.stop();
     // As if the process had died after the shards were opened and before that was written down.
@@ -239,11 +168,11 @@ describe('the transparency logs of an instance, rotated', () => {
         JSON.stringify({ format: 1, service, generation: 2, begun, leadSeconds: 0, announced: begun }),
       );
     }
-    const third = await start();
+    const third = await scene.start();
     assert.deepEqual(await readRotations(third.instance), []);
     const { urls } = third;
     assert.deepEqual([await submit(urls.log), await submit(`${urls.log}/2`)], [405, 201]);
     assert.equal(findShards(layout.directory, 'log-v1').length, 2);
-    await assert.rejects(start(), { code: 'ERR_INSTANCE_BUSY' });
+    await assert.rejects(scene.start(), { code: 'ERR_INSTANCE_BUSY' });
   }).timeout(60_000);
 });
