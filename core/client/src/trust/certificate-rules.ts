@@ -20,7 +20,7 @@ const understood: ReadonlySet<string> = new Set([
  * @throws ERR_CERT_USAGE
  */
 export function checkExtensions(certificate: Certificate, what: string): void {
-  for (const { oid, critical } of certificate.extensions.values()) {
+  for (const { oid, critical } of certificate.extensionList) {
     if ((critical && !understood.has(oid)) || oid === oids.nameConstraints) {
       throw usage(what, `extension ${oid} is not understood`, 'RFC 5280 §4.2');
     }

@@ -2,21 +2,36 @@ import { allocate, compareBytes, concat, utf8 } from './bytes.ts';
 import { tags } from './der.ts';
 import { SignetError } from './errors.ts';
 
-function encodeLength(length: number): number[] {
-  if (length < 0x80) return [length];
-  const octets: number[] = [];
-  for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) octets.unshift(rest % 256);
-  return [0x80 | octets.length, ...octets];
+/** Bytes of tag and length before contents of this length (X.690 §8.1.3). */
+export function headerLength(length: number): number {
+  if (length < 0x80) return 2;
+  let octets = 1;
+  for (let rest = length; rest > 0xff; rest = Math.floor(rest / 256)) octets++;
+  return 2 + octets;
+}
+
+/** Writes tag and length. @returns where the contents begin */
+export function writeHeader(target: Uint8Array, at: number, tag: number, length: number): number {
+  target[at] = tag;
+  const contents = at + headerLength(length);
+  if (length < 0x80) {
+    target[at + 1] = length;
+    return contents;
+  }
+  target[at + 1] = 0x80 | (contents - at - 2);
+  let rest = length;
+  for (let place = contents - 1; place > at + 1; place--) {
+    target[place] = rest % 256;
+    rest = Math.floor(rest / 256);
+  }
+  return contents;
 }
 
 function tlv(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
-  const header = encodeLength(length);
-  const whole = allocate(1 + header.length + length);
-  whole[0] = tag;
-  whole.set(header, 1);
-  let offset = 1 + header.length;
+  const whole = allocate(headerLength(length) + length);
+  let offset = writeHeader(whole, 0, tag, length);
   for (const part of parts) {
     whole.set(part, offset);
     offset += part.length;

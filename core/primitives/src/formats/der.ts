@@ -29,6 +29,32 @@ function malformed(what: string, problem: string): SignetError {
   return new SignetError('ERR_DER', `${what} is not strict DER: ${problem} (X.690 §10)`);
 }
 
+/** Where the contents of the TLV at `start` begin, behind a tag and a length that are found to be strict. */
+function contentStartAt(source: Uint8Array, start: number, limit: number, what: string): number {
+  if (limit - start < 2) throw malformed(what, 'it is cut off');
+  if (((source[start] ?? 0) & 0x1f) === 0x1f) throw malformed(what, 'a tag number above 30 is not expected');
+  const first = source[start + 1] ?? 0;
+  if (first < 0x80) return start + 2;
+  if (first === 0x80) throw malformed(what, 'a length is indefinite');
+  const count = first & 0x7f;
+  if (count > 4) throw malformed(what, 'a length has more than four octets');
+  if (start + 2 + count > limit) throw malformed(what, 'it is cut off');
+  const highest = source[start + 2] ?? 0;
+  if (highest === 0 || (count === 1 && highest < 0x80)) throw malformed(what, 'a length is not minimal');
+  return start + 2 + count;
+}
+
+/** Where they end, at or before `limit`. */
+function contentEndAt(source: Uint8Array, start: number, contentStart: number, limit: number, what: string): number {
+  let length = source[start + 1] ?? 0;
+  if (contentStart > start + 2) {
+    length = 0;
+    for (let at = start + 2; at < contentStart; at++) length = length * 256 + (source[at] ?? 0);
+  }
+  if (contentStart + length > limit) throw malformed(what, 'it is cut off');
+  return contentStart + length;
+}
+
 /**
  * One tag-length-value, as a range over the bytes it was read from. Nothing is copied and nothing is ever encoded
  * again: what was signed is what is hashed (ARCHITECTURE, decision 3).
@@ -45,26 +71,11 @@ export class DerNode {
 
   /** Reads the TLV that starts at `start` and must end at or before `limit`. */
   constructor(source: Uint8Array, start: number, limit: number, what: string) {
-    if (limit - start < 2) throw malformed(what, 'it is cut off');
-    const tag = source[start] ?? 0;
-    if ((tag & 0x1f) === 0x1f) throw malformed(what, 'a tag number above 30 is not expected');
-    let offset = start + 1;
-    let length = source[offset++] ?? 0;
-    if (length === 0x80) throw malformed(what, 'a length is indefinite');
-    if (length > 0x80) {
-      const count = length & 0x7f;
-      if (count > 4) throw malformed(what, 'a length has more than four octets');
-      if (offset + count > limit) throw malformed(what, 'it is cut off');
-      length = 0;
-      for (let index = 0; index < count; index++) length = length * 256 + (source[offset++] ?? 0);
-      if (length < 0x80 || length < 2 ** (8 * (count - 1))) throw malformed(what, 'a length is not minimal');
-    }
-    if (offset + length > limit) throw malformed(what, 'it is cut off');
-    this.tag = tag;
+    this.tag = source[start] ?? 0;
     this.#source = source;
     this.#start = start;
-    this.#contentStart = offset;
-    this.#end = offset + length;
+    this.#contentStart = contentStartAt(source, start, limit, what);
+    this.#end = contentEndAt(source, start, this.#contentStart, limit, what);
     this.#what = what;
   }
 
@@ -264,6 +275,107 @@ export class DerNode {
   }
 }
 
+/**
+ * Goes over TLVs one after the other and holds where the present one lies, without an object for each: for structures that
+ * every verification reads. As strict as {@link DerNode}.
+ */
+export class DerReader {
+  readonly source: Uint8Array;
+  readonly what: string;
+  /** Identifier octet of the present TLV. */
+  tag = 0;
+  /** Where it begins, where its contents do, and where it ends. */
+  start = 0;
+  contentStart = 0;
+  end = 0;
+  #limit: number;
+
+  /** @param what names the structure in errors */
+  constructor(source: Uint8Array, what: string, start = 0, limit: number = source.length) {
+    this.source = source;
+    this.what = what;
+    this.end = start;
+    this.#limit = limit;
+  }
+
+  /** Whether nothing follows in what is gone through. */
+  get isAtEnd(): boolean {
+    return this.end === this.#limit;
+  }
+
+  /** Goes on to the next TLV. @returns false where there is none */
+  next(): boolean {
+    const start = this.end;
+    if (start === this.#limit) return false;
+    const { source, what } = this;
+    this.tag = source[start] ?? 0;
+    this.start = start;
+    this.contentStart = contentStartAt(source, start, this.#limit, what);
+    this.end = contentEndAt(source, start, this.contentStart, this.#limit, what);
+    return true;
+  }
+
+  /** Goes into the present TLV, before its first part. @returns what {@link leave} takes to come out again */
+  enter(): number {
+    if ((this.tag & constructedBit) === 0) throw malformed(this.what, `tag 0x${this.tag.toString(16)} has no parts`);
+    const limit = this.#limit;
+    this.#limit = this.end;
+    this.end = this.contentStart;
+    return limit;
+  }
+
+  /** {@link enter} into a SEQUENCE. */
+  enterSequence(): number {
+    this.#expect(tags.sequence);
+    return this.enter();
+  }
+
+  /** Comes out of the TLV that was entered, behind its end. */
+  leave(limit: number): void {
+    this.end = this.#limit;
+    this.#limit = limit;
+  }
+
+  /** Goes over all parts that are left, so that they too are found to be TLVs. */
+  skipRest(): void {
+    while (this.next());
+  }
+
+  /** The present TLV, for whatever is to be read from more than its place. */
+  node(): DerNode {
+    return new DerNode(this.source, this.start, this.end, this.what);
+  }
+
+  /** The present TLV as a dotted object identifier. */
+  oid(): string {
+    this.#expect(tags.oid);
+    return decodeOidAt(this.source, this.contentStart, this.end, this.what);
+  }
+
+  /** Bytes of a BIT STRING without unused bits. */
+  bitString(): Uint8Array {
+    this.#expect(tags.bitString);
+    if (this.source[this.contentStart] !== 0 || this.contentStart === this.end) return this.node().bitString();
+    return this.source.subarray(this.contentStart + 1, this.end);
+  }
+
+  #expect(tag: number): void {
+    if (this.tag !== tag) this.node().expect(tag);
+  }
+}
+
+/**
+ * A reader of strict DER (X.690 §10), at the only TLV from `start` up to `end`.
+ *
+ * @throws ERR_DER
+ */
+export function readDer(source: Uint8Array, what: string, start = 0, end: number = source.length): DerReader {
+  const reader = new DerReader(source, what, start, end);
+  if (!reader.next()) throw malformed(what, 'it is cut off');
+  if (!reader.isAtEnd) throw malformed(what, `${end - reader.end} bytes follow its end`);
+  return reader;
+}
+
 /** Text of bytes below 0x80, as in IA5String and in the raw values of Fulcio's first extensions. */
 export function asciiText(bytes: Uint8Array, what: string): string {
   for (const byte of bytes) {
@@ -305,10 +417,15 @@ function decodeOidAt(source: Uint8Array, start: number, end: number, what: strin
   const known = knownOids.get(checksum);
   if (known !== undefined && isAt(known.octets, source, start, end)) return known.dotted;
   const octets = source.slice(start, end);
-  const dotted = decodeArcs(octets, what);
+  const dotted = asName(decodeArcs(octets, what));
   if (knownOids.size >= maximumKnownOids) knownOids.clear();
   knownOids.set(checksum, { octets, dotted });
   return dotted;
+}
+
+/** The same text as V8 keeps names of properties: one is compared with another by its place in memory. */
+function asName(text: string): string {
+  return Object.keys({ [text]: true })[0] ?? text;
 }
 
 function isAt(octets: Uint8Array, source: Uint8Array, start: number, end: number): boolean {
@@ -353,13 +470,16 @@ interface TimeFields {
 
 function dateOf(fields: TimeFields, what: string): Date {
   const { year, month, day, hour, minute, second, millisecond } = fields;
-  const date = new Date(0);
-  date.setUTCFullYear(year, month - 1, day);
-  date.setUTCHours(hour, minute, second, millisecond);
-  // Date rolls over what does not exist (30 February, hour 24): the fields tell.
-  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day || hour > 23 || minute > 59 || second > 59) {
+  if (month < 1 || month > 12 || day < 1 || day > daysOf(month, year) || hour > 23 || minute > 59 || second > 59) {
     const shown = [year, month, day, hour, minute, second].join(' ');
     throw malformed(what, `the time ${shown} does not exist`);
   }
-  return date;
+  const time = Date.UTC(year, month - 1, day, hour, minute, second, millisecond);
+  // Date.UTC takes the first hundred years for those of the twentieth century.
+  return year > 99 ? new Date(time) : new Date(new Date(time).setUTCFullYear(year, month - 1, day));
+}
+
+function daysOf(month: number, year: number): number {
+  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
 }

@@ -51,12 +51,6 @@ const claimsByOid: ReadonlyMap<string, { readonly name: FulcioClaimName; readonl
   fulcioClaimNames.map((name) => [fulcioClaimOid(name), { name, isRaw: isRaw(name) }]),
 );
 
-/** Contents of a UTF8String of fewer than 128 bytes and nothing else; undefined for whatever is to be read with more care. */
-function shortUtf8String(value: Uint8Array): Uint8Array | undefined {
-  const length = value[1] ?? 0x80;
-  return value[0] === tags.utf8String && length < 0x80 && value.length === 2 + length ? value.subarray(2) : undefined;
-}
-
 /** Arcs 1 to 6 hold the text itself, later ones a DER UTF8String (docs/oid-info.md). */
 function isRaw(name: FulcioClaimName): boolean {
   return fulcioClaimArcs[name] <= 6;
@@ -69,15 +63,18 @@ function isRaw(name: FulcioClaimName): boolean {
  */
 export function fulcioClaims(certificate: Certificate): FulcioClaims {
   const claims: { [Name in FulcioClaimName]?: string } = {};
-  for (const { oid, value } of certificate.extensions.values()) {
-    const claim = claimsByOid.get(oid);
+  for (const extension of certificate.extensionList) {
+    const claim = claimsByOid.get(extension.oid);
     if (claim === undefined) continue;
     const { name } = claim;
+    const text = claim.isRaw ? extension.ascii() : extension.shortText();
+    if (text !== undefined) {
+      claims[name] = text;
+      continue;
+    }
     try {
-      const text = claim.isRaw
-        ? value
-        : (shortUtf8String(value) ?? parseDer(value, name).expect(tags.utf8String).content);
-      claims[name] = fromUtf8(text, name);
+      const { value } = extension;
+      claims[name] = fromUtf8(claim.isRaw ? value : parseDer(value, name).expect(tags.utf8String).content, name);
     } catch (cause) {
       throw new SignetError('ERR_CERT_FORMAT', `certificate: claim ${name} is not encoded as its OID demands`, {
         cause,

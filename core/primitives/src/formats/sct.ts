@@ -1,5 +1,5 @@
-import { concat } from './bytes.ts';
-import { parseDer, tags } from './der.ts';
+import { allocate, concat } from './bytes.ts';
+import { parseDer } from './der.ts';
 import { der } from './der-writer.ts';
 import { SignetError } from './errors.ts';
 import { oids } from './oids.ts';
@@ -40,36 +40,59 @@ function malformed(problem: string): SignetError {
 /** Big-endian number of `width` bytes. */
 function uint(value: number, width: number): Uint8Array {
   const bytes = new Uint8Array(width);
+  writeUint(bytes, 0, value, width);
+  return bytes;
+}
+
+/** Writes a number of `width` bytes. @returns where they end */
+function writeUint(target: Uint8Array, at: number, value: number, width: number): number {
   let rest = value;
-  for (let index = width - 1; index >= 0; index--) {
-    bytes[index] = rest % 256;
+  for (let place = at + width - 1; place >= at; place--) {
+    target[place] = rest % 256;
     rest = Math.floor(rest / 256);
   }
   if (rest !== 0) throw malformed(`a value does not fit into ${width} bytes`);
-  return bytes;
+  return at + width;
 }
 
 class TlsReader {
   readonly #bytes: Uint8Array;
-  #offset = 0;
+  #offset: number;
+  readonly #end: number;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
     this.#bytes = bytes;
+    this.#offset = start;
+    this.#end = end;
   }
 
   get isAtEnd(): boolean {
-    return this.#offset === this.#bytes.length;
+    return this.#offset === this.#end;
+  }
+
+  /** Goes over so many bytes. @returns where they begin */
+  skip(length: number): number {
+    const start = this.#offset;
+    if (start + length > this.#end) throw malformed('it is cut off');
+    this.#offset = start + length;
+    return start;
   }
 
   take(length: number): Uint8Array {
-    if (this.#offset + length > this.#bytes.length) throw malformed('it is cut off');
-    this.#offset += length;
-    return this.#bytes.subarray(this.#offset - length, this.#offset);
+    const start = this.skip(length);
+    return this.#bytes.subarray(start, start + length);
+  }
+
+  /** The next bytes to be read by themselves. */
+  part(length: number): TlsReader {
+    const start = this.skip(length);
+    return new TlsReader(this.#bytes, start, start + length);
   }
 
   uint(width: number): number {
+    const start = this.skip(width);
     let value = 0;
-    for (const byte of this.take(width)) value = value * 256 + byte;
+    for (let at = start; at < start + width; at++) value = value * 256 + (this.#bytes[at] ?? 0);
     return value;
   }
 
@@ -80,7 +103,10 @@ class TlsReader {
 
 /** Reads one serialized SCT. @throws ERR_SCT_FORMAT */
 export function parseSct(bytes: Uint8Array): SignedCertificateTimestamp {
-  const reader = new TlsReader(bytes);
+  return readSct(new TlsReader(bytes));
+}
+
+function readSct(reader: TlsReader): SignedCertificateTimestamp {
   if (reader.uint(1) !== 0) throw malformed('its version is not v1');
   const logId = reader.take(32);
   const milliseconds = reader.uint(8);
@@ -110,15 +136,15 @@ export function encodeSct(sct: SignedCertificateTimestamp): Uint8Array {
 
 /** The SCTs embedded in a certificate, in their order; none when it has no such extension. @throws ERR_SCT_FORMAT */
 export function embeddedScts(certificate: Certificate): readonly SignedCertificateTimestamp[] {
-  const extension = certificate.extensions.get(oids.sctList);
+  const extension = certificate.extension(oids.sctList);
   if (extension === undefined) return [];
-  const list = new TlsReader(parseDer(extension.value, 'SCT list').expect(tags.octetString).content);
-  const entries = new TlsReader(list.take(list.uint(2)));
+  const list = new TlsReader(parseDer(extension.value, 'SCT list').octetString());
+  const entries = list.part(list.uint(2));
   list.end();
   const scts: SignedCertificateTimestamp[] = [];
   while (!entries.isAtEnd) {
     if (scts.length >= maximumList) throw malformed(`a list holds more than ${maximumList}`);
-    scts.push(parseSct(entries.take(entries.uint(2))));
+    scts.push(readSct(entries.part(entries.uint(2))));
   }
   if (scts.length === 0) throw malformed('a list is empty');
   return scts;
@@ -143,14 +169,19 @@ export function sctSignedData(
   sct: Pick<SignedCertificateTimestamp, 'timestamp' | 'extensions'>,
   entry: SctEntry,
 ): Uint8Array {
-  return concat(
-    uint(0, 1),
-    uint(0, 1),
-    uint(sct.timestamp.getTime(), 8),
-    sctEntryBytes(entry),
-    uint(sct.extensions.length, 2),
-    sct.extensions,
-  );
+  const { extensions } = sct;
+  const signed = entry.type === 'x509' ? entry.certificate : entry.tbs;
+  const hashLength = entry.type === 'x509' ? 0 : entry.issuerKeyHash.length;
+  // Version and SignatureType are both 0, and so is the entry type of a whole certificate.
+  const data = allocate(12 + hashLength + 3 + signed.length + 2 + extensions.length);
+  let at = writeUint(data, writeUint(data, 0, 0, 2), sct.timestamp.getTime(), 8);
+  at = writeUint(data, at, entry.type === 'x509' ? 0 : 1, 2);
+  if (entry.type === 'precertificate') data.set(entry.issuerKeyHash, at);
+  at = writeUint(data, at + hashLength, signed.length, 3);
+  data.set(signed, at);
+  at = writeUint(data, at + signed.length, extensions.length, 2);
+  data.set(extensions, at);
+  return data;
 }
 
 /** LogEntryType and signed_entry, as they also stand in a MerkleTreeLeaf (RFC 6962 §3.4). */

@@ -1,10 +1,19 @@
-import { fromUtf8 } from './bytes.ts';
-import { asciiText, type DerNode, parseDer, tags } from './der.ts';
-import { der } from './der-writer.ts';
+import { allocate, fromUtf8 } from './bytes.ts';
+import {
+  CertificateBytes,
+  type CertificateExtension,
+  type ExtensionRange,
+  certificateError as malformed,
+  readExtensions,
+} from './certificate-extension.ts';
+import { type DerReader, readDer, tags } from './der.ts';
+import { headerLength, writeHeader } from './der-writer.ts';
 import { SignetError } from './errors.ts';
 import { oids } from './oids.ts';
 import { parsePem, toPem } from './pem.ts';
 import { type PublicKeyInfo, parsePublicKeyInfo } from './public-key.ts';
+
+export type { CertificateExtension } from './certificate-extension.ts';
 
 /** Tag numbers of GeneralName (RFC 5280 §4.2.1.6) by the names used here. */
 export interface GeneralName {
@@ -13,15 +22,6 @@ export interface GeneralName {
   readonly value: string;
   /** The type of an `otherName`, dotted. */
   readonly oid?: string;
-}
-
-export interface CertificateExtension {
-  readonly oid: string;
-  readonly critical: boolean;
-  /** Contents of the extnValue OCTET STRING. */
-  readonly value: Uint8Array;
-  /** The whole Extension. */
-  readonly node: DerNode;
 }
 
 /** Bits of KeyUsage (RFC 5280 §4.2.1.3). */
@@ -37,11 +37,6 @@ export interface BasicConstraints {
 }
 
 const maximumCertificate = 64 * 1024;
-const maximumExtensions = 64;
-
-function malformed(problem: string, cause?: unknown): SignetError {
-  return new SignetError('ERR_CERT_FORMAT', `certificate: ${problem} (RFC 5280 §4.1)`, { cause });
-}
 
 /**
  * An X.509 v3 certificate, read once into ranges over its own bytes. Only the form is checked here; whether it can be
@@ -64,9 +59,11 @@ export class Certificate {
   /** Dotted OID of the algorithm that the issuer signed with. */
   readonly signatureAlgorithm: string;
   readonly signature: Uint8Array;
-  /** By dotted OID, in the order of the certificate. */
-  readonly extensions: ReadonlyMap<string, CertificateExtension>;
-  readonly #tbsParts: readonly DerNode[];
+  readonly #extensions: readonly ExtensionRange[];
+  #extensionsByOid: ReadonlyMap<string, CertificateExtension> | undefined;
+  /** Where the first field of TBSCertificate begins, and the one of the extensions; 0 where there is none. */
+  readonly #firstField: number;
+  readonly #lastField: number;
 
   /**
    * @param bytes DER of one certificate
@@ -95,44 +92,65 @@ export class Certificate {
     if (bytes.length > maximumCertificate) {
       throw new SignetError('ERR_INPUT_TOO_LARGE', 'certificate is longer than 64 KiB');
     }
-    const [tbs, algorithm, signature, ...rest] = parseDer(bytes, 'certificate').sequence();
-    if (tbs === undefined || algorithm === undefined || signature === undefined || rest.length > 0) {
-      throw malformed('expected TBSCertificate, algorithm and signature');
-    }
-    const parts = tbs.sequence();
-    const [version, serial, innerAlgorithm, issuer, validity, subject, spki, ...tail] = parts;
-    if (version?.tag !== 0xa0 || version.children()[0]?.smallInteger() !== 2) throw malformed('version is not v3');
-    if (
-      serial === undefined ||
-      innerAlgorithm === undefined ||
-      issuer === undefined ||
-      validity === undefined ||
-      subject === undefined ||
-      spki === undefined
-    ) {
-      throw malformed('TBSCertificate lacks fields');
-    }
+    const reader = readDer(bytes, 'certificate');
+    reader.enterSequence();
+    if (!reader.next()) throw incomplete();
+    const tbsStart = reader.start;
+    const outer = reader.enterSequence();
+    this.#firstField = reader.end;
+    // Version 3 is the number 2 (RFC 5280 §4.1.2.1), which has one encoding.
+    if (!reader.next() || !isVersion3(reader)) throw malformed('version is not v3');
+    this.serialNumber = field(reader).node().integerBytes();
+    const { start: innerStart, end: innerEnd } = field(reader);
+    this.issuer = name(field(reader));
+    const validity = field(reader).enterSequence();
+    this.notBefore = time(reader);
+    this.notAfter = time(reader);
+    if (!reader.isAtEnd) throw malformed('validity is not two times');
+    reader.leave(validity);
+    this.subject = name(field(reader));
+    const { start: keyStart, end: keyEnd } = field(reader);
+    this.publicKey = parsePublicKeyInfo(bytes.subarray(keyStart, keyEnd));
+    const tail = readTail(reader, bytes);
+    this.#extensions = tail.extensions;
+    this.#lastField = tail.start;
+    reader.leave(outer);
+    const tbsEnd = reader.end;
+
+    if (!reader.next()) throw incomplete();
     // RFC 5280 §4.1.1.2: both must be the same, or the signature's meaning could be changed from outside.
-    if (Buffer.compare(innerAlgorithm.bytes, algorithm.bytes) !== 0) {
+    if (!isSame(bytes, innerStart, innerEnd, reader.start, reader.end)) {
       throw malformed('the algorithm outside differs from the signed one');
     }
-    const [notBefore, notAfter, ...extraTimes] = validity.sequence();
-    if (notBefore === undefined || notAfter === undefined || extraTimes.length > 0) {
-      throw malformed('validity is not two times');
-    }
-
+    const algorithm = reader.enterSequence();
+    this.signatureAlgorithm = reader.next() ? reader.oid() : '';
+    reader.skipRest();
+    reader.leave(algorithm);
+    if (!reader.next() || !reader.isAtEnd) throw incomplete();
+    this.signature = reader.bitString();
     this.bytes = bytes;
-    this.tbs = tbs.bytes;
-    this.serialNumber = serial.integerBytes();
-    this.issuer = issuer.expect(tags.sequence).bytes;
-    this.subject = subject.expect(tags.sequence).bytes;
-    this.notBefore = notBefore.time();
-    this.notAfter = notAfter.time();
-    this.publicKey = parsePublicKeyInfo(spki.bytes);
-    this.signatureAlgorithm = algorithm.sequence()[0]?.oid() ?? '';
-    this.signature = signature.bitString();
-    this.extensions = readExtensions(tail);
-    this.#tbsParts = parts;
+    this.tbs = bytes.subarray(tbsStart, tbsEnd);
+  }
+
+  /** By dotted OID, in the order of the certificate. */
+  get extensions(): ReadonlyMap<string, CertificateExtension> {
+    this.#extensionsByOid ??= new Map(this.#extensions.map((extension) => [extension.oid, extension]));
+    return this.#extensionsByOid;
+  }
+
+  /** The same in a list: to go over all of them. */
+  get extensionList(): readonly CertificateExtension[] {
+    return this.#extensions;
+  }
+
+  /** The extension with this dotted OID. */
+  extension(oid: string): CertificateExtension | undefined {
+    return this.#find(oid);
+  }
+
+  #find(oid: string): ExtensionRange | undefined {
+    for (const extension of this.#extensions) if (extension.oid === oid) return extension;
+    return undefined;
   }
 
   get pem(): string {
@@ -150,41 +168,57 @@ export class Certificate {
   }
 
   get keyUsage(): KeyUsage | undefined {
-    return this.#read(oids.keyUsage, (node) => {
-      const bit = node.namedBits();
+    return this.#read(oids.keyUsage, (reader) => {
+      const bit = reader.node().namedBits();
       return { digitalSignature: bit(0), keyCertSign: bit(5), cRLSign: bit(6) };
     });
   }
 
   /** Dotted OIDs of the purposes, when the extension is there. */
   get extendedKeyUsage(): readonly string[] | undefined {
-    return this.#read(oids.extendedKeyUsage, (node) => node.sequence().map((purpose) => purpose.oid()));
+    return this.#read(oids.extendedKeyUsage, (reader) => {
+      const purposes: string[] = [];
+      reader.enterSequence();
+      while (reader.next()) purposes.push(reader.oid());
+      return purposes;
+    });
   }
 
   get basicConstraints(): BasicConstraints | undefined {
-    return this.#read(oids.basicConstraints, (node) => {
-      const parts = [...node.sequence()];
-      const ca = parts[0]?.tag === tags.boolean ? (parts.shift()?.boolean() ?? false) : false;
-      const pathLength = parts.shift()?.smallInteger();
-      if (parts.length > 0) throw malformed('BasicConstraints has unknown fields');
-      return pathLength === undefined ? { ca } : { ca, pathLength };
+    return this.#read(oids.basicConstraints, (reader) => {
+      reader.enterSequence();
+      let more = reader.next();
+      const ca = more && reader.tag === tags.boolean && reader.node().boolean();
+      if (more && reader.tag === tags.boolean) more = reader.next();
+      if (!more) return { ca };
+      const pathLength = reader.node().smallInteger();
+      if (!reader.isAtEnd) throw malformed('BasicConstraints has unknown fields');
+      return { ca, pathLength };
     });
   }
 
   get subjectKeyId(): Uint8Array | undefined {
-    return this.#read(oids.subjectKeyIdentifier, (node) => node.octetString());
+    return this.#read(oids.subjectKeyIdentifier, (reader) => reader.node().octetString());
   }
 
   /** The keyIdentifier field of AuthorityKeyIdentifier, when it is there. */
   get authorityKeyId(): Uint8Array | undefined {
-    return this.#read(
-      oids.authorityKeyIdentifier,
-      (node) => node.sequence().find((part) => part.tag === 0x80)?.content,
-    );
+    return this.#read(oids.authorityKeyIdentifier, (reader) => {
+      reader.enterSequence();
+      let found: Uint8Array | undefined;
+      while (reader.next()) if (reader.tag === 0x80) found ??= reader.node().content;
+      return found;
+    });
   }
 
   get subjectAlternativeNames(): readonly GeneralName[] {
-    return this.#read(oids.subjectAlternativeName, (node) => node.sequence().map(readGeneralName)) ?? [];
+    const names = this.#read(oids.subjectAlternativeName, (reader) => {
+      const list: GeneralName[] = [];
+      reader.enterSequence();
+      while (reader.next()) list.push(readGeneralName(reader));
+      return list;
+    });
+    return names ?? [];
   }
 
   /**
@@ -193,29 +227,31 @@ export class Certificate {
    * @param oid dotted; when the certificate does not have it the TBS is returned as it is
    */
   tbsWithoutExtension(oid: string): Uint8Array {
+    const removed = this.#find(oid);
+    const [first, last] = [this.#extensions[0], this.#extensions.at(-1)];
+    if (removed === undefined || first === undefined || last === undefined) return this.tbs;
     // Extensions are the last field (RFC 5280 §4.1), so everything before them is one range, and so is what is kept.
-    const field = this.#tbsParts.at(-1);
-    const list = field?.tag === 0xa3 ? field.children()[0] : undefined;
-    const removed = this.extensions.get(oid)?.node.bytes;
-    const first = this.#tbsParts[0]?.bytes;
-    if (field === undefined || list === undefined || removed === undefined || first === undefined) return this.tbs;
-    const kept = list.content;
-    const start = removed.byteOffset - kept.byteOffset;
-    const [before, after] = [kept.subarray(0, start), kept.subarray(start + removed.length)];
-    const others = this.tbs.subarray(
-      first.byteOffset - this.tbs.byteOffset,
-      field.bytes.byteOffset - this.tbs.byteOffset,
-    );
-    return removed.length === kept.length
-      ? der.sequence(others)
-      : der.sequence(others, der.context(3, der.sequence(before, after)));
+    const fields = this.#lastField - this.#firstField;
+    const kept = last.end - first.start - (removed.end - removed.start);
+    const list = kept === 0 ? 0 : headerLength(kept) + kept;
+    const content = fields + (kept === 0 ? 0 : headerLength(list) + list);
+    const tbs = allocate(headerLength(content) + content);
+    const put = (from: number, to: number, at: number): number => {
+      tbs.set(this.bytes.subarray(from, to), at);
+      return at + to - from;
+    };
+    let at = put(this.#firstField, this.#lastField, writeHeader(tbs, 0, tags.sequence, content));
+    if (kept === 0) return tbs;
+    at = writeHeader(tbs, writeHeader(tbs, at, 0xa3, list), tags.sequence, kept);
+    put(removed.end, last.end, put(first.start, removed.start, at));
+    return tbs;
   }
 
-  #read<Value>(oid: string, read: (node: DerNode) => Value): Value | undefined {
-    const extension = this.extensions.get(oid);
+  #read<Value>(oid: string, read: (reader: DerReader) => Value): Value | undefined {
+    const extension = this.#find(oid);
     if (extension === undefined) return undefined;
     try {
-      return read(parseDer(extension.value, `certificate extension ${oid}`));
+      return read(readDer(this.bytes, extension.oid, extension.valueStart, extension.end));
     } catch (cause) {
       if (cause instanceof SignetError && cause.code === 'ERR_CERT_FORMAT') throw cause;
       throw malformed(`extension ${oid} is malformed`, cause);
@@ -223,56 +259,68 @@ export class Certificate {
   }
 }
 
-function readExtensions(tail: readonly DerNode[]): ReadonlyMap<string, CertificateExtension> {
-  const extensions = new Map<string, CertificateExtension>();
+function incomplete(): SignetError {
+  return malformed('expected TBSCertificate, algorithm and signature');
+}
+
+/** Goes on to a field that must be there. */
+function field(reader: DerReader): DerReader {
+  if (!reader.next()) throw malformed('TBSCertificate lacks fields');
+  return reader;
+}
+
+function name(reader: DerReader): Uint8Array {
+  return reader.node().expect(tags.sequence).bytes;
+}
+
+function time(reader: DerReader): Date {
+  if (!reader.next()) throw malformed('validity is not two times');
+  return reader.node().time();
+}
+
+function isVersion3({ source, start, end }: DerReader): boolean {
+  return (
+    end - start === 5 &&
+    source[start] === 0xa0 &&
+    source[start + 2] === tags.integer &&
+    source[start + 3] === 1 &&
+    source[start + 4] === 2
+  );
+}
+
+function isSame(bytes: Uint8Array, start: number, end: number, otherStart: number, otherEnd: number): boolean {
+  if (end - start !== otherEnd - otherStart) return false;
+  for (let at = start; at < end; at++) if (bytes[at] !== bytes[otherStart - start + at]) return false;
+  return true;
+}
+
+/** The fields behind the key. [1] and [2] are the unique identifiers, which RFC 5280 §4.1.2.8 forbids to conforming authorities. */
+function readTail(reader: DerReader, bytes: Uint8Array): { extensions: readonly ExtensionRange[]; start: number } {
   let last = 0xa0;
-  for (const part of tail) {
-    // [1] and [2] are the unique identifiers, which RFC 5280 §4.1.2.8 forbids to conforming authorities.
-    if (part.tag !== 0xa3 && part.tag !== 0x81 && part.tag !== 0x82)
-      throw malformed('TBSCertificate has unknown fields');
-    if ((part.tag & 0x1f) <= (last & 0x1f)) throw malformed('fields of TBSCertificate are out of order');
-    last = part.tag;
-    if (part.tag !== 0xa3) continue;
-    const [list, ...more] = part.children();
-    if (list === undefined || more.length > 0) throw malformed('extensions are not one SEQUENCE');
-    const nodes = list.sequence();
-    if (nodes.length === 0 || nodes.length > maximumExtensions) {
-      throw malformed(`it has ${nodes.length} extensions, expected 1 to ${maximumExtensions}`);
-    }
-    for (const node of nodes) {
-      const extension = readExtension(node);
-      // RFC 5280 §4.2: no extension twice.
-      if (extensions.has(extension.oid)) throw malformed(`extension ${extension.oid} stands twice`);
-      extensions.set(extension.oid, extension);
-    }
+  while (reader.next()) {
+    const { tag, start } = reader;
+    if (tag !== 0xa3 && tag !== 0x81 && tag !== 0x82) throw malformed('TBSCertificate has unknown fields');
+    if ((tag & 0x1f) <= (last & 0x1f)) throw malformed('fields of TBSCertificate are out of order');
+    last = tag;
+    if (tag !== 0xa3) continue;
+    const extensions = readExtensions(reader, new CertificateBytes(bytes));
+    if (!reader.isAtEnd) throw malformed('fields of TBSCertificate are out of order');
+    return { extensions, start };
   }
-  return extensions;
+  return { extensions: [], start: 0 };
 }
 
-function readExtension(node: DerNode): CertificateExtension {
-  const parts = node.sequence();
-  const [oid, second, third] = parts;
-  const hasCritical = second?.tag === tags.boolean;
-  const value = hasCritical ? third : second;
-  if (oid === undefined || value === undefined || parts.length !== (hasCritical ? 3 : 2)) {
-    throw malformed('an extension is not OID, critical and value');
-  }
-  const critical = hasCritical && second.boolean();
-  // DEFAULT FALSE is not encoded in DER (X.690 §11.5).
-  if (hasCritical && !critical) throw malformed('an extension encodes the default of critical');
-  return { oid: oid.oid(), critical, value: value.octetString(), node };
-}
-
-function readGeneralName(node: DerNode): GeneralName {
-  switch (node.tag) {
+function readGeneralName(reader: DerReader): GeneralName {
+  const { tag } = reader;
+  switch (tag) {
     case 0x81:
-      return { type: 'email', value: nameText(node.content) };
+      return { type: 'email', value: nameText(reader) };
     case 0x82:
-      return { type: 'dns', value: nameText(node.content) };
+      return { type: 'dns', value: nameText(reader) };
     case 0x86:
-      return { type: 'uri', value: nameText(node.content) };
+      return { type: 'uri', value: nameText(reader) };
     case 0xa0: {
-      const [type, value, ...rest] = node.children();
+      const [type, value, ...rest] = reader.node().children();
       if (type === undefined || value?.tag !== 0xa0 || rest.length > 0) throw malformed('an otherName is malformed');
       const [text, ...extra] = value.children();
       if (text === undefined || extra.length > 0) throw malformed('an otherName is malformed');
@@ -286,9 +334,10 @@ function readGeneralName(node: DerNode): GeneralName {
 }
 
 /** IA5String by RFC 5280; Fulcio's names can be UTF-8, so that much is accepted, and no control characters. */
-function nameText(content: Uint8Array): string {
-  const text = content.every((byte) => byte < 0x80) ? asciiText(content, 'name') : fromUtf8(content, 'name');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
-  if (/[\u0000-\u001f\u007f]/.test(text)) throw malformed('a subject alternative name has control characters');
-  return text;
+function nameText({ source, contentStart, end }: DerReader): string {
+  for (let at = contentStart; at < end; at++) {
+    const byte = source[at] ?? 0;
+    if (byte < 0x20 || byte === 0x7f) throw malformed('a subject alternative name has control characters');
+  }
+  return fromUtf8(source.subarray(contentStart, end), 'name');
 }
