@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { SignetError } from '@signet/primitives/formats';
+import { listenError } from '@signet/services/log';
 import type { TlsMaterial } from './tls-files.ts';
 
 /** A path prefix and who answers below it. The handler sees the whole URL. */
@@ -47,7 +47,7 @@ export class OriginServer {
   ): Promise<OriginServer> {
     const origin = new OriginServer(tls);
     await new Promise<void>((resolve, reject) => {
-      const refuse = (cause: NodeJS.ErrnoException) => reject(cannotListen(host, port, fixedBy, cause));
+      const refuse = (cause: NodeJS.ErrnoException) => reject(listenError(host, port, cause, fixedBy));
       origin.#server.once('error', refuse);
       origin.#server.listen(port, host, () => {
         origin.#server.off('error', refuse);
@@ -103,22 +103,6 @@ export class OriginServer {
 
 function secureContext({ cert, key }: TlsMaterial) {
   return { cert, key, minVersion: 'TLSv1.2' } as const;
-}
-
-function cannotListen(
-  host: string,
-  port: number,
-  fixedBy: string | undefined,
-  cause: NodeJS.ErrnoException,
-): SignetError {
-  const elsewhere = fixedBy === undefined ? 'choose another with --port' : `see listen in ${fixedBy}`;
-  const sentences: Readonly<Record<string, string>> = {
-    EADDRINUSE: `Port ${port} of ${host} is taken by another program; stop that program, or ${elsewhere}`,
-    EACCES: `This user may not listen on port ${port} of ${host}; take a port from 1024 on (${elsewhere})`,
-    EADDRNOTAVAIL: `This machine has no address ${host}; see --host${fixedBy === undefined ? '' : ` and listen in ${fixedBy}`}`,
-  };
-  const sentence = sentences[cause.code ?? ''] ?? `Cannot listen on port ${port} of ${host}`;
-  return new SignetError('ERR_LISTEN', sentence, { cause });
 }
 
 /** A port that is free now, for an instance that is made before it is started. Somebody may take it in between. */

@@ -8,6 +8,7 @@ export {
 export { type CtOptions, ctRoutes } from './ct/routes.ts';
 export type { BatchLimits } from './engine/log-engine.ts';
 export { exportStatic } from './export-static.ts';
+export { listenError } from './http/listen-error.ts';
 export type { RateLimits } from './http/rate-limits.ts';
 export type { RateLimit } from './http/token-buckets.ts';
 export {

@@ -77,13 +77,26 @@ describe('a log with shards', () => {
     assert.ok(!equalBytes(fresh.log.publicKey.spki, old.log.publicKey.spki));
     const refused = await submit('two');
     assert.equal(refused.statusCode, 405);
-    assert.equal(refused.json().message, 'This log has been frozen, please switch to the latest log.');
+    assert.equal(
+      refused.json().message,
+      'This log has been frozen, please switch to the latest log. Shard 2, at log.example/2, takes entries now: ' +
+        'fetch the signing config again, and submit there',
+    );
+    assert.equal(refused.headers.link, '<//log.example/2>; rel="latest-version"');
     assert.equal(refused.headers.allow, 'GET, HEAD');
     assert.equal((await submit('two', '/2')).statusCode, 201);
     // What landed before is answered as ever, so that a client that asks again comes to its end.
     assert.equal((await send(request)).statusCode, 201);
     assert.deepEqual([old.log.size, fresh.log.size], [1n, 1n]);
     assert.equal((await submit('three', '/3')).statusCode, 404);
+  });
+
+  it('names no other shard where none takes entries', async () => {
+    await shards.active.log.freeze();
+    const refused = await submit('late');
+    assert.equal(refused.statusCode, 405);
+    assert.equal(refused.json().message, 'This log has been frozen, please switch to the latest log.');
+    assert.equal(refused.headers.link, undefined);
   });
 
   it('serves every shard below its own address, and says which there are', async () => {

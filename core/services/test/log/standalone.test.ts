@@ -154,13 +154,27 @@ describe('a log that is served by itself', () => {
     await serve();
   });
 
-  it('says so when its port is taken', async () => {
-    const taken = createServer().listen(0, '127.0.0.1');
+  it('names the port that another program has, and what to do', async () => {
+    const first = await serve();
+    const { port, layout } = first;
+    await close();
+    const taken = createServer().listen(port, '127.0.0.1');
     await once(taken, 'listening');
-    const address = taken.address();
-    assert.ok(typeof address === 'object' && address !== null);
-    await assert.rejects(serve({ port: address.port }), hasCode('ERR_LOG_CONFIG'));
-    taken.close();
+    try {
+      const sentence = `Port ${port} of 127.0.0.1 is taken by another program; stop that program, or`;
+      // As its settings say, and as it was told to.
+      await assert.rejects(serve(), {
+        code: 'ERR_LISTEN',
+        message: `${sentence} see listen in ${layout.settingsFile}`,
+      });
+      await assert.rejects(serve({ port }), { code: 'ERR_LISTEN', message: `${sentence} choose another with --port` });
+      await assert.rejects(serve({ host: '192.0.2.1' }), {
+        code: 'ERR_LISTEN',
+        message: /^This machine has no address/,
+      });
+    } finally {
+      taken.close();
+    }
   });
 
   it('is not rotated where there is none', async () => {

@@ -13,6 +13,7 @@ import type { VerificationPool } from '../verification/verification-pool.ts';
 import type { VerifiedEntry } from './create-entry.ts';
 import { CreatedAnswer } from './created-answer.ts';
 import { entryVerifier } from './entry-verifier.ts';
+import { FrozenShardError, namingLatest } from './frozen-shard.ts';
 import { LogMetrics } from './log-metrics.ts';
 import { operations } from './schemas.ts';
 import { readPackageUrls, readSearchRequest } from './search-request.ts';
@@ -98,6 +99,8 @@ class RekorV2Api {
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
     app.setErrorHandler((error: Parameters<typeof handleError>[0], request, reply) => {
       this.#metrics.countRefused(error instanceof SignetError ? error.code : String(error.statusCode ?? 500));
+      // RFC 5829 §3.2. Without a scheme, since the log does not know by which it is reached.
+      if (error instanceof FrozenShardError) reply.header('link', `<//${error.latestOrigin}>; rel="latest-version"`);
       return handleError(error, request, reply);
     });
     app.setNotFoundHandler(handleNotFound);
@@ -136,7 +139,9 @@ class RekorV2Api {
         const entry = await this.#verifier.verify(requestBody(request));
         this.#limiter.takeEntry(entry.signers);
         this.#metrics.watch(log);
-        const logged = await log.append(entry.body, packages);
+        const logged = await log.append(entry.body, packages).catch((error: unknown) => {
+          throw namingLatest(error, log, this.#shards.all.at(-1));
+        });
         this.#metrics.countEntry(logged.duplicate ? 'duplicate' : 'new');
         const started = performance.now();
         const text = this.#answers.write(log, logged, entry);

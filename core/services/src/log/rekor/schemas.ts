@@ -138,7 +138,9 @@ export const operations = define({
     answers: {
       201: { description: 'durable and proven', content: logEntry },
       400: error('the request is malformed or the signature does not verify'),
-      405: error('the shard is frozen'),
+      405: error(
+        'the shard is frozen; the message and the header Link (rel="latest-version") name the one that takes entries',
+      ),
       413: error('the request, or the entry that it would become, is too large'),
       429: error('too many, see Retry-After'),
       503: error('overloaded; the message has the length of the queue, see Retry-After'),

@@ -7,6 +7,7 @@ import type { Writable } from 'node:stream';
 import { SignetError } from '@signet/primitives/formats';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { handleError, handleNotFound } from '../http/errors.ts';
+import { listenError } from '../http/listen-error.ts';
 import { ReadAccess } from '../http/read-access.ts';
 import type { LogShards } from '../log-shards.ts';
 import { rekorV2Routes } from '../rekor/routes.ts';
@@ -50,7 +51,7 @@ const defaultPort = 3000;
  * Serves a transparency log by itself, without certificate authority and registry, on a port of its own. The paths of its public
  * URL are those of Rekor v2, and those below `/log-v1` of Rekor v1; `trusted_root.json` and `signing_config.v0.2.json` tell whom to trust and where to write.
  *
- * @throws ERR_LOG_CONFIG; what opening a log throws
+ * @throws ERR_LISTEN, ERR_LOG_CONFIG; what opening a log throws
  */
 export async function serveLog(options: ServeLogOptions): Promise<RunningLog> {
   const layout = logLayout(resolve(options.directory));
@@ -58,7 +59,8 @@ export async function serveLog(options: ServeLogOptions): Promise<RunningLog> {
   const host = options.host ?? existing?.listen.host ?? '127.0.0.1';
   const wanted = existing !== undefined && options.port === 0 ? undefined : options.port;
   // It listens before the settings are written, so that nobody else takes a chosen port in between.
-  const server = await listen(host, wanted ?? existing?.listen.port ?? defaultPort);
+  const fixedBy = existing !== undefined && wanted === undefined ? layout.settingsFile : undefined;
+  const server = await listen(host, wanted ?? existing?.listen.port ?? defaultPort, fixedBy);
   const { port } = server.address() as AddressInfo;
   let logs: OpenLogs | undefined;
   try {
@@ -181,7 +183,7 @@ function writeRunning(
   writeFileSync(layout.running, text, { mode: 0o600 });
 }
 
-async function listen(host: string, port: number): Promise<Server> {
+async function listen(host: string, port: number, fixedBy: string | undefined): Promise<Server> {
   const server = createServer((_request, response) => {
     response.writeHead(503, { 'retry-after': '1' }).end();
   });
@@ -189,9 +191,7 @@ async function listen(host: string, port: number): Promise<Server> {
   server.headersTimeout = 30_000;
   server.requestTimeout = 60_000;
   await new Promise<void>((done, refuse) => {
-    server.once('error', (cause) => {
-      refuse(new SignetError('ERR_LOG_CONFIG', `cannot listen on ${host}:${port}: ${cause.message}`, { cause }));
-    });
+    server.once('error', (cause) => refuse(listenError(host, port, cause, fixedBy)));
     server.listen(port, host, () => done());
   });
   server.removeAllListeners('error');
