@@ -1,12 +1,13 @@
-// Last part of a library's build: one file for each room and a few that they share, instead of one for each source. Node
-// spends more time on finding and reading fifty small modules than on running them. Types stay as tsc writes them.
+// Last part of a build: one file for each room of a library, or each verb of the command, and a few that they share, instead
+// of one for each source. Node spends more time on finding and reading fifty small modules than on running them. Types stay
+// as tsc writes them.
 //
 // esbuild as WebAssembly: slower than its binaries, but the same one package without install scripts on every platform.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild-wasm';
 
-const { name, exports } = JSON.parse(readFileSync('package.json', 'utf8'));
+const { name, exports = {}, bin = {} } = JSON.parse(readFileSync('package.json', 'utf8'));
 
 /** By source file, the name that users import it by. */
 const entryPoints = new Map(
@@ -26,12 +27,17 @@ const roomsByName = {
   },
 };
 
+/** The sources of programs: `dist/main.js` is made of `src/main.ts`. */
+const programs = Object.values(bin).map((file) =>
+  path.resolve(file.replace(/^(\.\/)?dist\//, 'src/').replace(/\.js$/, '.ts')),
+);
+
 await build({
-  entryPoints: [...entryPoints.keys()],
+  entryPoints: [...entryPoints.keys(), ...programs],
   outdir: 'dist',
   outbase: 'src',
-  // As deep below the package as the sources, because those name ../../package.json.
-  chunkNames: path.posix.join('shared', '[name]-[hash]'),
+  // As deep below the package as the sources, because a library's name ../../package.json, and a program's ../package.json.
+  chunkNames: path.posix.join(programs.length > 0 ? '' : 'shared', '[name]-[hash]'),
   bundle: true,
   splitting: true,
   format: 'esm',

@@ -35,7 +35,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 // Set, not exited with: what was written to a pipe must get out first.
 process.exitCode = await run(process.argv.slice(2), {
-  stdin: process.stdin,
+  // Opened by whoever asks: most commands never do.
+  get stdin() {
+    return process.stdin;
+  },
   stdout: process.stdout,
   stderr: process.stderr,
   env: process.env,

@@ -35,7 +35,7 @@ export async function run(words: readonly string[], surroundings: Surroundings):
     return signal;
   };
   try {
-    return await dispatch(words, { ...surroundings, interruption }, progress);
+    return await dispatch(words, surroundings, interruption, progress);
   } catch (error) {
     // What is cut off by the signal says so in its own words: an AbortError of Node's, a request that broke.
     const thrown = signal?.aborted && !isOurs(error) ? signal.reason : error;
@@ -48,7 +48,12 @@ export async function run(words: readonly string[], surroundings: Surroundings):
   }
 }
 
-async function dispatch(words: readonly string[], surroundings: Surroundings, progress: Progress): Promise<number> {
+async function dispatch(
+  words: readonly string[],
+  surroundings: Surroundings,
+  interruption: Surroundings['interruption'],
+  progress: Progress,
+): Promise<number> {
   const [verb, ...rest] = words;
   if (verb === undefined) {
     surroundings.stderr.write(await generalHelp(version(), widthOf(surroundings.stderr)));
@@ -84,9 +89,11 @@ async function dispatch(words: readonly string[], surroundings: Surroundings, pr
     offline: flagOption(values, 'offline'),
     registry: textOption(values, 'registry'),
     colour: takesColour(surroundings.stdout, surroundings.env),
-    interactive: isTerminal(surroundings.stdin) && isTerminal(surroundings.stderr) && !surroundings.env.CI,
+    get interactive() {
+      return isTerminal(surroundings.stderr) && !surroundings.env.CI && isTerminal(surroundings.stdin);
+    },
     get signal() {
-      return surroundings.interruption();
+      return interruption();
     },
     print: (line) => {
       surroundings.stdout.write(`${line}\n`);

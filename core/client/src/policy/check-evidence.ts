@@ -48,7 +48,6 @@ export function checkEvidence(
   }
   const accepted = facts.attestations.filter((attestation) => {
     const { verified } = attestation;
-    const evidence = describeBundle(verified);
     if (owner === undefined || verified.trustRoot !== owner.name) {
       violations.push({
         ...always,
@@ -56,7 +55,7 @@ export function checkEvidence(
         message: 'the evidence comes from a trust root that does not own the name',
         expected: owner?.name ?? 'none',
         found: verified.trustRoot,
-        evidence,
+        evidence: describeBundle(verified),
         next: 'do not install it; somebody else than its owner vouches for the package',
       });
       return false;
@@ -69,7 +68,7 @@ export function checkEvidence(
         message: `trust root ${owner.name} may not vouch for identities of this issuer`,
         expected: owner.issuers.join(' or '),
         found: signer.issuer,
-        evidence,
+        evidence: describeBundle(verified),
         next: `if it is meant to, add the issuer to trustRoots.${owner.name}.issuers in ${policy.path}`,
       });
       return false;
@@ -81,7 +80,7 @@ export function checkEvidence(
         code: 'TP150',
         message: `${distrust.what.kind === 'identity' ? 'the signer' : 'the log entry'} is distrusted: ${distrust.reason}`,
         found: describeSigner(signer),
-        evidence,
+        evidence: describeBundle(verified),
         next: 'choose a version that somebody else signed, or that was signed at another time',
       });
     }

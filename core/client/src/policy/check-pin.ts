@@ -36,8 +36,8 @@ export function checkPin(
   const pin = lock.packages.get(facts.name);
   const found = levelOf(accepted);
   if (pin === undefined) {
-    const fresh = pinOf(facts.version, accepted);
-    if (tofu === undefined || fresh === undefined) return { problems: [] };
+    const fresh = tofu === undefined ? undefined : pinOf(facts.version, accepted);
+    if (fresh === undefined) return { problems: [] };
     if (!frozen) return { problems: [], pin: fresh };
     return {
       problems: [

@@ -65,7 +65,11 @@ export function matchesGlob(glob: string, text: string): boolean {
   if (star === -1) return glob === text;
   // Most names differ from most patterns before the first star.
   if (!text.startsWith(glob.slice(0, star))) return false;
-  return matchesStars(glob.slice(star), text.slice(star));
+  const [rest, left] = [glob.slice(star), text.slice(star)];
+  // Stars at the end, as in `@acme/*`, need no search.
+  if (rest === '*') return !left.includes('/');
+  if (rest === '**') return true;
+  return matchesStars(rest, left);
 }
 
 function matchesStars(glob: string, text: string): boolean {
