@@ -28,10 +28,12 @@ const chunkSize = 1 << 20;
 /**
  * Everything below a data directory that belongs into a backup, in the order of its names.
  *
+ * @param skipped paths that are left out, with all that is below them
  * @throws ERR_BACKUP for a symbolic link or a device: what it leads to could not be put back
  */
 export async function listDirectory(
   root: string,
+  skipped: (path: string) => boolean = () => false,
 ): Promise<{ readonly directories: BackedUpDirectory[]; readonly files: string[] }> {
   const directories: BackedUpDirectory[] = [];
   const files: string[] = [];
@@ -39,7 +41,7 @@ export async function listDirectory(
     const entries = await readdir(join(root, below), { withFileTypes: true });
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const path = below === '' ? entry.name : `${below}/${entry.name}`;
-      if (left.test(path)) continue;
+      if (left.test(path) || skipped(path)) continue;
       if (entry.isDirectory()) {
         directories.push({ path, mode: (await lstat(join(root, path))).mode & 0o777 });
         await walk(path);
@@ -83,6 +85,25 @@ export async function copyFile(
   } finally {
     await to?.close();
     await from.close();
+  }
+}
+
+/** What {@link copyFile} would say of a file that is in its place already. */
+export async function describeFile(path: string): Promise<Pick<BackedUpFile, 'size' | 'sha256' | 'mode'>> {
+  const file = await open(path, 'r');
+  try {
+    const hash = createHash('sha256');
+    let size = 0;
+    const chunk = Buffer.alloc(chunkSize);
+    for (;;) {
+      const { bytesRead } = await file.read(chunk, 0, chunkSize, size);
+      if (bytesRead === 0) break;
+      hash.update(chunk.subarray(0, bytesRead));
+      size += bytesRead;
+    }
+    return { size, sha256: hash.digest('hex'), mode: (await file.stat()).mode & 0o777 };
+  } finally {
+    await file.close();
   }
 }
 

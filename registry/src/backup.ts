@@ -2,11 +2,19 @@ import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { parseJson, SignetError, toHex } from '@signet/primitives/formats';
 import { checkLog } from '@signet/services/log';
-import { type BackedUpDirectory, type BackedUpFile, copyFile, listDirectory, makeDirectories } from './backup-files.ts';
-import { lockDirectory } from './directory-lock.ts';
+import {
+  type BackedUpDirectory,
+  type BackedUpFile,
+  copyFile,
+  describeFile,
+  listDirectory,
+  makeDirectories,
+} from './backup-files.ts';
+import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
 import { makeDirectory, readIfPresent, syncDirectory, writeDurably } from './durable-files.ts';
 import { readGenerations } from './generations.ts';
 import { type Instance, openInstance } from './initialize.ts';
+import { copyRunning } from './live-backup.ts';
 import { isMade, logDirectories } from './log-directories.ts';
 import { type LogState, missingProof, newerThan } from './restored-logs.ts';
 
@@ -25,11 +33,11 @@ export interface BackupManifest {
 const manifestName = 'backup.json';
 
 /**
- * Copies an instance that is not running, with a digest of every file. Every byte of its logs is checked first: a backup of damage
- * would be found out when it is needed.
+ * Copies an instance, with a digest of every file. Every byte of its logs is checked: a backup of damage would be found out when it is
+ * needed. One that runs meanwhile is copied as an earlier state of it that could have been, see {@link copyRunning}.
  *
  * @param target a directory that does not exist yet
- * @throws ERR_INSTANCE_BUSY while the instance runs; ERR_BACKUP, ERR_LOG_CORRUPT
+ * @throws ERR_INSTANCE_BUSY while the instance is being made or changed; ERR_BACKUP, ERR_LOG_CORRUPT
  */
 export async function backUp(instance: Instance, target: string, now: Date = new Date()): Promise<BackupManifest> {
   const { layout, configuration } = instance;
@@ -37,34 +45,59 @@ export async function backUp(instance: Instance, target: string, now: Date = new
   if (inside === '' || !(inside.startsWith('..') || resolve(inside) === inside)) {
     throw new SignetError('ERR_BACKUP', `the backup ${target} would lie in the instance that it is of`);
   }
-  const lock = lockDirectory(layout.state.lock);
+  const lock = await lockUnlessRunning(instance);
   try {
     await assertAbsent(target);
-    const logs = await checkLogs(instance);
-    const { directories, files } = await listDirectory(layout.directory);
     return await intoPlace(resolve(target), async (unfinished) => {
       const data = join(unfinished, 'data');
-      await makeDirectory(data, 0o700);
-      await makeDirectories(data, directories);
-      const copies: BackedUpFile[] = [];
-      for (const path of files) {
-        copies.push({ path, ...(await copyFile(join(layout.directory, path), join(data, path))) });
-      }
+      const parts = lock === undefined ? await copyLive(instance, data) : await copyStopped(instance, data);
+      const { publicUrl } = configuration;
       const manifest: BackupManifest = {
         format: 1,
         type: 'signet-backup',
-        publicUrl: configuration.publicUrl,
+        publicUrl,
         made: now.toISOString(),
-        logs,
-        directories,
-        files: copies,
+        ...parts,
       };
       await writeDurably(join(unfinished, manifestName), `${JSON.stringify(manifest, undefined, 1)}\n`);
       return manifest;
     });
   } finally {
-    lock.release();
+    lock?.release();
   }
+}
+
+type Copied = Pick<BackupManifest, 'logs' | 'directories' | 'files'>;
+
+/** @returns nothing when the instance is being served @throws ERR_INSTANCE_BUSY */
+async function lockUnlessRunning({ layout }: Instance): Promise<DirectoryLock | undefined> {
+  try {
+    return lockDirectory(layout.state.lock);
+  } catch (error) {
+    const busy = error instanceof SignetError && error.code === 'ERR_INSTANCE_BUSY';
+    if (busy && (await readIfPresent(layout.state.running)) !== undefined) return undefined;
+    throw error;
+  }
+}
+
+async function copyStopped(instance: Instance, data: string): Promise<Copied> {
+  const logs = await checkLogs(instance);
+  const { directory } = instance.layout;
+  const { directories, files } = await listDirectory(directory);
+  await makeDirectory(data, 0o700);
+  await makeDirectories(data, directories);
+  const copies: BackedUpFile[] = [];
+  for (const path of files) copies.push({ path, ...(await copyFile(join(directory, path), join(data, path))) });
+  return { logs, directories, files: copies };
+}
+
+async function copyLive({ layout }: Instance, data: string): Promise<Copied> {
+  await copyRunning(layout, data);
+  const logs = await checkLogs(await openInstance(data));
+  const { directories, files } = await listDirectory(data);
+  const described: BackedUpFile[] = [];
+  for (const path of files) described.push({ path, ...(await describeFile(join(data, path))) });
+  return { logs, directories, files: described };
 }
 
 /** How a backup is put back. */

@@ -5,14 +5,14 @@ import { dataOption, flagsOnly, openNamedInstance } from './operator/load.ts';
 
 export const command: Command = {
   name: 'backup',
-  summary: 'copy a stopped instance, with a digest of every file',
+  summary: 'copy an instance, running or not, with a digest of every file',
   usage: 'backup --to DIR [--data DIR]',
   details: [
-    'Checks every byte of the logs, then copies the whole data directory. The keys are in the copy: keep it as you keep them. The instance must not run meanwhile.',
-    'DIR must not exist. signet restore brings the instance back from it.',
+    'Copies the whole data directory and checks every byte of the logs. The keys are in the copy: keep it as you keep them.',
+    'An instance that runs goes on meanwhile: the backup has all that was signed or published before it began, and is a state that the instance was in. DIR must not exist. signet restore brings the instance back from it.',
   ],
   examples: [
-    { command: 'signet backup --data ./instance --to /media/backup/monday', explanation: 'while it is stopped' },
+    { command: 'signet backup --data ./instance --to /media/backup/monday', explanation: 'while it runs, or stopped' },
   ],
   options: { ...dataOption, to: { type: 'string', argument: 'DIR', description: 'where the backup is to be' } },
   async run(context, values, positionals) {

@@ -113,7 +113,6 @@ describe('a backup of an instance', () => {
     const instance = await start('instance', options);
     await writeFile(at('first-root.json'), await readFile(instance.tufRoot.path));
     const before = await sign(instance, '1.0.0');
-    await assert.rejects(backUp(instance.instance, at('backup')), { code: 'ERR_INSTANCE_BUSY' });
     const seen = await watch(instance, 'then');
     await stop();
     return { instance: instance.instance, before, seen, manifest: await backUp(instance.instance, at('backup')) };

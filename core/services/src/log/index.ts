@@ -1,4 +1,5 @@
 export { checkLog, type LogCheck } from './check-log.ts';
+export { changingLogFiles, copyLog, growingLogDirectories } from './copy-log.ts';
 export {
   type CertificateLog,
   type CertificateLogOptions,
