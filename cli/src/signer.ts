@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { BundleSigner, SigningServices } from '@signet/client/sign';
 import type { TrustMaterial } from '@signet/client/trust';
 import { inert, type KeyDetails, SignetError } from '@signet/primitives/formats';
@@ -9,11 +10,18 @@ import { namedServices, signingOptions, tokenFor } from './signing-options.ts';
 import { signingTransport } from './signing-transport.ts';
 import { trustFor, trustOptions } from './trust-options.ts';
 
+/** The flag that names a lasting key. */
+export const keyOption: Option = {
+  type: 'string',
+  argument: 'KEY',
+  description: 'sign with this key, a file or pkcs11: URI, instead of an identity',
+};
+
 /** Flags of commands that sign files. */
 export const fileSigningOptions = {
   ...signingOptions,
   ...trustOptions,
-  key: { type: 'string', argument: 'FILE', description: 'sign with the key in FILE instead of an identity' },
+  key: keyOption,
   algorithm: {
     type: 'string',
     argument: 'NAME',
@@ -90,12 +98,20 @@ export async function openBundleSigner(context: CommandContext, values: OptionVa
 }
 
 /**
- * The signer of a key file: Signet's own, one that names a program or a device, or a private key in PEM, cosign's included.
+ * The signer of a key: a `pkcs11:` URI, or a file (also as `file:` URL), which is Signet's own, or names a program or a device, or
+ * holds a private key in PEM, cosign's included.
  *
- * @throws ERR_KEY_FILE, ERR_KEY_SIGNER, ERR_KEY_UNSUPPORTED
+ * @throws ERR_USAGE for a URI that cannot be read, ERR_KEY_FILE, ERR_KEY_SIGNER, ERR_KEY_UNSUPPORTED
  */
 export async function openPrivateKey(context: CommandContext, file: string): Promise<Signer> {
-  const path = resolve(context.cwd, file);
+  if (file.startsWith('pkcs11:')) {
+    const [{ pkcs11KeyOf }, { pkcs11Signer }] = await Promise.all([
+      import('./key-uri.ts'),
+      import('@signet/primitives/keys'),
+    ]);
+    return await pkcs11Signer(await pkcs11KeyOf(file, context.cwd, algorithms));
+  }
+  const path = /^file:\/\//.test(file) ? fileURLToPath(file) : resolve(context.cwd, file);
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw new SignetError('ERR_KEY_FILE', `the private key ${inert(file)} cannot be read`, { cause });
   });

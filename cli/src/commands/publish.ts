@@ -1,5 +1,7 @@
+import type { FoundToken } from '@signet/client/identity';
 import type { PublishReport, SbomFormat } from '@signet/client/publish';
 import { inert, SignetError } from '@signet/primitives/formats';
+import type { Signer } from '@signet/primitives/keys';
 import {
   type Command,
   type CommandContext,
@@ -10,6 +12,7 @@ import {
 } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { describeExpectedCertificate } from '../expected-certificate.ts';
+import { keyOption, openPrivateKey } from '../signer.ts';
 import { namedServices, signingOptions, tokenFor } from '../signing-options.ts';
 import { signingTransport } from '../signing-transport.ts';
 import { paint } from '../terminal.ts';
@@ -22,7 +25,8 @@ export const command: Command = {
   details: [
     'Packs once, asks the registry what it would refuse, signs keylessly, verifies the result as consumers will, and sends\n' +
       'tarball and bundle in one request. Registry, tokens, proxies and TLS roots come from npm’s own configuration.',
-    'The identity comes from --identity-token-file, SIGSTORE_ID_TOKEN, the CI platform, or a login in the browser.',
+    'The identity comes from --identity-token-file, SIGSTORE_ID_TOKEN, the CI platform, or a login in the browser; with --key a\n' +
+      'lasting key signs instead.',
     'A publish that stops after it was signed is kept in ./.signet and ends with exit code 16; --resume finishes it with the\n' +
       'same bytes and the same log entry.',
     'What is signed is public: name, version, digest, and the identity stand in the transparency log for ever.',
@@ -41,6 +45,10 @@ export const command: Command = {
     { command: 'signet publish --workspaces', explanation: 'every workspace that is not private, with one login' },
     { command: 'signet publish --sbom cyclonedx --audit', explanation: 'and attest what it is made of, and the audit' },
     {
+      command: 'signet publish --key release.key',
+      explanation: 'with a lasting key, where the registry’s policy names it',
+    },
+    {
       command: 'signet publish lib-1.0.0.tgz --identity-token-file token --json',
       explanation: 'a tarball, from a script',
     },
@@ -48,6 +56,7 @@ export const command: Command = {
   options: {
     ...signingOptions,
     ...trustOptions,
+    key: keyOption,
     tag: { type: 'string', argument: 'TAG', description: 'distribution tag (latest)' },
     access: { type: 'string', argument: 'WHO', description: 'public or restricted, for scoped packages' },
     otp: { type: 'string', argument: 'CODE', description: 'one-time password for the registry' },
@@ -91,9 +100,13 @@ export const command: Command = {
       inWorkspaces
         ? (await findWorkspaces(context.cwd, chosen.length > 0 ? chosen : undefined)).map(({ path }) => path)
         : [resolve(context.cwd, positionals[0] ?? '.')];
+    const keyFile = textOption(values, 'key');
+    const signer = keyFile === undefined ? undefined : await openPrivateKey(context, keyFile);
     if (flagOption(values, 'dry-run')) {
       const rehearsals = [];
-      for (const source of await sources()) rehearsals.push(await rehearse(context, values, { ...options, source }));
+      for (const source of await sources()) {
+        rehearsals.push(await rehearse(context, values, { ...options, source }, signer));
+      }
       if (context.json)
         context.printJson(inWorkspaces ? { format: 1, dryRun: true, packages: rehearsals } : (rehearsals[0] ?? {}));
       return exitCodes.ok;
@@ -102,7 +115,7 @@ export const command: Command = {
     if (resume) refuseWith(values, positionals, context);
     const reports = resume
       ? await resumePublishes({ ...options, findToken })
-      : await publishPackages(await sources(), { ...options, findToken });
+      : await publishPackages(await sources(), { ...options, findToken, signer });
     const [first, second] = reports;
     if (context.json) context.printJson(second === undefined ? { ...first } : { format: 1, packages: reports });
     return exitCodes.ok;
@@ -118,8 +131,11 @@ function tell(context: CommandContext, report: PublishReport): void {
     `  registry  ${inert(report.registry)} (${inert(report.tag)})${report.user === undefined ? '' : ` as ${inert(report.user)}`}`,
   );
   context.note(`  bytes     ${report.size}, ${report.integrity}`);
+  const { identity, key = '' } = report;
   context.note(
-    `  signed by ${inert(report.identity.subject)} (issuer ${inert(report.identity.issuer)}, ${report.identity.source})`,
+    identity === undefined
+      ? `  signed by the key ${inert(key)}`
+      : `  signed by ${inert(identity.subject)} (issuer ${inert(identity.issuer)}, ${identity.source})`,
   );
   if (time !== undefined) context.note(`  at        ${time.time} (${inert(time.authority)})`);
   for (const entry of report.logEntries) context.note(`  logged    as entry ${entry.index} of ${inert(entry.log)}`);
@@ -153,6 +169,7 @@ function refuseWith(values: OptionValues, positionals: readonly string[], contex
     'ca-url',
     'workspace',
     'workspaces',
+    'key',
     'sbom',
     'audit',
   ].find((name) => values[name] !== undefined);
@@ -199,24 +216,18 @@ async function rehearse(
   context: CommandContext,
   values: OptionValues,
   options: RehearsalOptions,
+  signer: Signer | undefined,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const { preflightIdentity, provenanceType, rehearsePublish } = await import('@signet/client/publish');
+  const { preflightIdentity, preflightKey, provenanceType, rehearsePublish } = await import('@signet/client/publish');
   const { describeToken } = await import('@signet/client/identity');
   const { toPurl } = await import('@signet/client/npm');
-  const { tokenRequirements } = await import('@signet/client/sign');
+  const { keyHint } = await import('@signet/client/sign');
   const rehearsal = await rehearsePublish(options);
-  const { audience } = await tokenRequirements(rehearsal.services.caUrl, undefined, {
-    ...options.http,
-    signal: context.signal,
-  });
-  // Nobody is asked to log in for a rehearsal; what is there without a person is described.
-  const found = await tokenFor({ ...context, interactive: false, signal: context.signal }, values, { audience }).catch(
-    (error: unknown) => {
-      if (error instanceof SignetError && error.code === 'ERR_IDENTITY_TOKEN_MISSING') return undefined;
-      throw error;
-    },
-  );
-  const { packed, integrity, preflight, tag, access, services } = rehearsal;
+  const { packed, integrity, preflight, tag, access, services, upload } = rehearsal;
+  const found =
+    signer === undefined ? await tokenWithoutPerson(context, values, services.caUrl, options.http) : undefined;
+  if (signer !== undefined) preflightKey(signer, preflight, packed, { upload, predicateTypes: [provenanceType] });
+  const key = signer === undefined ? undefined : keyHint(signer);
   if (found !== undefined) {
     await preflightIdentity(found.token, preflight, packed, { access, predicateTypes: [provenanceType] });
   }
@@ -240,6 +251,7 @@ async function rehearse(
       ...(preflight.user === undefined ? {} : { user: preflight.user }),
       ...(identity === undefined ? {} : { identity }),
       ...(certificate === undefined ? {} : { certificate }),
+      ...(key === undefined ? {} : { key }),
       statement,
       services,
     };
@@ -247,18 +259,36 @@ async function rehearse(
   context.print(`${packed.name}@${packed.version} would be published to ${inert(preflight.registry)} (${inert(tag)})`);
   context.print(`  bytes     ${packed.tarball.length}, ${integrity}`);
   context.print(`  user      ${preflight.user === undefined ? 'the registry does not say' : inert(preflight.user)}`);
-  context.print(
-    identity === undefined
-      ? '  identity  you would be asked to log in in the browser'
-      : `  identity  ${identity.email ?? identity.subject} (issuer ${identity.issuer}, ${identity.source})`,
-  );
+  if (key !== undefined) context.print(`  key       ${key}`);
+  else
+    context.print(
+      identity === undefined
+        ? '  identity  you would be asked to log in in the browser'
+        : `  identity  ${identity.email ?? identity.subject} (issuer ${identity.issuer}, ${identity.source})`,
+    );
   if (certificate !== undefined) context.print(`  certificate for ${certificate.subjects.join(' or ')}`);
   context.print(`  statement ${statement.predicateTypes.join(', ')} about ${statement.subject}`);
   context.print(
     `  services  ${[services.caUrl, ...services.tsaUrls, ...services.logUrls].map((url) => inert(url)).join(', ')}`,
   );
   context.print(
-    '  public    for ever in the log: name, version, sha512 and the identity; nothing was signed or sent now',
+    `  public    for ever in the log: name, version, sha512 and the ${key === undefined ? 'identity' : 'key'}; nothing was signed or sent now`,
   );
   return {};
+}
+
+/** Nobody is asked to log in for a rehearsal; what is there without a person is described. */
+async function tokenWithoutPerson(
+  context: CommandContext,
+  values: OptionValues,
+  caUrl: string,
+  http: RehearsalOptions['http'],
+): Promise<FoundToken | undefined> {
+  const { tokenRequirements } = await import('@signet/client/sign');
+  const { signal } = context;
+  const { audience } = await tokenRequirements(caUrl, undefined, { ...http, signal });
+  return await tokenFor({ ...context, interactive: false, signal }, values, { audience }).catch((error: unknown) => {
+    if (error instanceof SignetError && error.code === 'ERR_IDENTITY_TOKEN_MISSING') return undefined;
+    throw error;
+  });
 }

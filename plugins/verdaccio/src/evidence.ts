@@ -1,6 +1,5 @@
 import { parseRegistryKeys, type RegistryKey, type VerifiedAttestation, verifyPackageBundle } from '@signet/client/npm';
 import { type Decision, evaluatePolicy, matchesName, type Policy } from '@signet/client/policy';
-import type { TrustMaterial } from '@signet/client/trust';
 import { SignetError } from '@signet/primitives/formats';
 import { withExpressions } from './expressions.ts';
 import { asRefusal, Refusal } from './refusal.ts';
@@ -75,9 +74,10 @@ export class Evidence {
    * @throws a refusal: 422 when it does not verify, 403 when the policy asks for nothing of that kind by that signer
    */
   async admit(release: Release, bundle: unknown): Promise<VerifiedAttestation> {
-    const { policy, trust } = this.#rules.current();
+    const rules = this.#rules.current();
+    const { policy } = rules;
     // Only the registry attests with its own key, and it does not send that to itself.
-    const attestation = verify(release, bundle, trust, []);
+    const attestation = verify(release, bundle, rules, []);
     const facts = { ...release, attestations: await withExpressions(policy, release, [attestation]) };
     const decisions = singleRequirements(policy, release).map((single) =>
       evaluatePolicy(single, facts, { publishing: true }),
@@ -92,13 +92,14 @@ export class Evidence {
   }
 
   async #examine(
-    { policy, trust }: Rules,
+    rules: Rules,
     release: Release,
     bundles: readonly unknown[],
     enforcement: Enforcement,
   ): Promise<Examined> {
+    const { policy } = rules;
     const keys = this.#registryKeys();
-    const verified = bundles.map((bundle) => verify(release, bundle, trust, keys));
+    const verified = bundles.map((bundle) => verify(release, bundle, rules, keys));
     if (enforcement === 'off') return { attestations: verified, rules: [] };
     const attestations = await withExpressions(policy, release, verified);
     // A release is new when it is published; how old it must be for an install is asked when it is installed.
@@ -114,11 +115,17 @@ export class Evidence {
 function verify(
   { name, version, integrity }: Release,
   bundle: unknown,
-  trust: TrustMaterial,
+  { trust, publisherKeys }: Pick<Rules, 'trust' | 'publisherKeys'>,
   registryKeys: readonly RegistryKey[],
 ): VerifiedAttestation {
   try {
-    return verifyPackageBundle(bundle, { name, version, integrity, trust, registryKeys });
+    const subject = { name, version, integrity, trust, registryKeys, publisherKeys };
+    const attestation = verifyPackageBundle(bundle, subject);
+    const { publisher, verified } = attestation;
+    if (publisher === undefined) return attestation;
+    // Under whose key it verifies is what the policy asks.
+    const signer = { ...verified.signer, publisher };
+    return { ...attestation, verified: { ...verified, signer } };
   } catch (error) {
     // Evidence that is present and does not verify is always an error, whatever the policy's mode (decision 11).
     if (!(error instanceof SignetError)) throw error;

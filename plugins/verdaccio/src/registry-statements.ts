@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { parseIntegrity, publishAttestationType, toPurl } from '@signet/client/npm';
 import { type SigningServices, servicesFromSigningConfig, signStatementWithKey } from '@signet/client/sign';
-import { parseSigningConfig, statementV1, toHex, utf8 } from '@signet/primitives/formats';
+import { parseSigningConfig, statementV1, toBase64, toHex, utf8 } from '@signet/primitives/formats';
 import type { Release } from './evidence.ts';
 import { bundleFileName } from './evidence-names.ts';
 import type { NameLock } from './name-lock.ts';
@@ -105,6 +105,9 @@ export class RegistryStatements {
       | undefined;
     if (kept?.format === 1 && kept.bundle !== undefined) return kept.bundle;
     const { policyText: policy, trustedRootText: trustedRoot } = rules;
+    // The policy names files; whose keys these are an author can compare before signing.
+    const keys = rules.publisherKeys.map(({ publisher, publicKey }) => [publisher, toBase64(publicKey)] as const);
+    const publisherKeys = keys.length === 0 ? {} : { publisherKeys: Object.fromEntries(keys) };
     const bundle = await this.#sign(
       {
         subject: [
@@ -112,7 +115,7 @@ export class RegistryStatements {
           { name: 'trusted_root.json', digest: { sha256: sha256(trustedRoot) } },
         ],
         predicateType: policyPredicateType,
-        predicate: { registry, policy, trustedRoot },
+        predicate: { registry, policy, trustedRoot, ...publisherKeys },
       },
       rules,
     );

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import { assertComplete, type Policy, parsePolicy } from '@signet/client/policy';
+import type { PublisherKey } from '@signet/client/npm';
+import { assertComplete, type KeyPublisher, type Policy, parsePolicy } from '@signet/client/policy';
 import { TrustMaterial } from '@signet/client/trust';
-import { SignetError } from '@signet/primitives/formats';
+import { parsePem, SignetError, toHex } from '@signet/primitives/formats';
 import type { PluginConfiguration } from './configuration.ts';
 import { Refusal } from './refusal.ts';
 import type { Logger } from './verdaccio-host.ts';
@@ -22,6 +23,8 @@ export interface Rules {
   readonly policyText: string;
   readonly trust: TrustMaterial;
   readonly trustedRootText: string;
+  /** Keys of publishers who sign with one instead of an identity, out of the files that the policy names. */
+  readonly publisherKeys: readonly PublisherKey[];
 }
 
 /** Policy and trusted root of the operator, read anew when either file changes. */
@@ -39,6 +42,11 @@ export class RuleFiles {
     this.#rules = rules;
   }
 
+  /** What tells, without reading the files, that they may have changed. */
+  #stampNow(): string {
+    return stampOf(this.#configuration, this.#rules.policy);
+  }
+
   /**
    * Reads trusted root and policy.
    *
@@ -46,7 +54,8 @@ export class RuleFiles {
    */
   static open(configuration: PluginConfiguration, logger: Logger): RuleFiles {
     try {
-      return new RuleFiles(configuration, logger, stampOf(configuration), readRules(configuration));
+      const rules = readRules(configuration);
+      return new RuleFiles(configuration, logger, stampOf(configuration, rules.policy), rules);
     } catch (cause) {
       const problem = cause instanceof Error ? cause.message : String(cause);
       const { trustedRoot, policy } = configuration;
@@ -65,10 +74,12 @@ export class RuleFiles {
    */
   current(): Rules {
     try {
-      const stamp = stampOf(this.#configuration);
+      const stamp = this.#stampNow();
       // A file can be replaced within the grain of its timestamps, so what decides about a publish is always read.
-      this.#rules = readRules(this.#configuration, this.#rules);
-      this.#stamp = stamp;
+      const before = this.#rules;
+      this.#rules = readRules(this.#configuration, before);
+      // Another policy may name other files, which the stamp of before does not tell of.
+      this.#stamp = this.#rules === before ? stamp : '';
       this.#checked = Date.now();
       return this.#rules;
     } catch (cause) {
@@ -88,7 +99,7 @@ export class RuleFiles {
     if (now - this.#checked < freshness && now >= this.#checked) return this.#rules;
     let stamp: string | undefined;
     try {
-      stamp = stampOf(this.#configuration);
+      stamp = this.#stampNow();
     } catch {
       // current() says what is wrong.
     }
@@ -98,8 +109,8 @@ export class RuleFiles {
   }
 }
 
-function stampOf({ policy, trustedRoot }: PluginConfiguration): string {
-  return [policy, trustedRoot]
+function stampOf({ policy: policyFile, trustedRoot }: PluginConfiguration, policy: Policy): string {
+  return [policyFile, trustedRoot, ...keyPublishers(policy).map(({ file }) => resolve(dirname(policyFile), file))]
     .map((file) => {
       const { mtimeMs, size, ino } = statSync(file);
       return `${mtimeMs} ${size} ${ino}`;
@@ -116,10 +127,10 @@ function stampOf({ policy, trustedRoot }: PluginConfiguration): string {
 function readRules(configuration: PluginConfiguration, before?: Rules): Rules {
   const policyText = readFileSync(configuration.policy, 'utf8');
   const trustedRootText = readFileSync(configuration.trustedRoot, 'utf8');
-  if (before !== undefined && policyText === before.policyText && trustedRootText === before.trustedRootText) {
-    return before;
-  }
-  const policy = parsePolicy(policyText, { path: basename(configuration.policy) });
+  const isSame = before !== undefined && policyText === before.policyText && trustedRootText === before.trustedRootText;
+  const policy = isSame ? before.policy : parsePolicy(policyText, { path: basename(configuration.policy) });
+  const publisherKeys = readPublisherKeys(policy, dirname(configuration.policy));
+  if (isSame && describeKeys(publisherKeys) === describeKeys(before.publisherKeys)) return before;
   assertComplete(policy);
   const file = realpathSync(configuration.trustedRoot);
   const reference = policy.trustRoots.find(({ source }) => {
@@ -132,6 +143,27 @@ function readRules(configuration: PluginConfiguration, before?: Rules): Rules {
     packages: [...configuration.names.patterns],
   });
   const hash = createHash('sha256');
-  for (const text of [policyText, trustedRootText]) hash.update(`${text.length}\n${text}`);
-  return { id: hash.digest('hex'), policy, policyText, trust, trustedRootText };
+  const keys = publisherKeys.length === 0 ? [] : [describeKeys(publisherKeys)];
+  for (const text of [policyText, trustedRootText, ...keys]) hash.update(`${text.length}\n${text}`);
+  return { id: hash.digest('hex'), policy, policyText, trust, trustedRootText, publisherKeys };
+}
+
+function keyPublishers({ publishers }: Policy): readonly KeyPublisher[] {
+  return [...publishers.values()].filter((publisher): publisher is KeyPublisher => publisher.kind === 'key');
+}
+
+/** The keys of the policy's publishers, from PEM files beside the policy. */
+function readPublisherKeys(policy: Policy, folder: string): readonly PublisherKey[] {
+  return keyPublishers(policy).map(({ name: publisher, file, notAfter }) => {
+    const pem = parsePem(readFileSync(resolve(folder, file), 'latin1')).find(({ label }) => label === 'PUBLIC KEY');
+    if (pem === undefined) {
+      throw new SignetError('ERR_TRUST_FILE', `publisher ${publisher}: ${file} has no public key in PEM`);
+    }
+    const validFor = notAfter === undefined ? {} : { validFor: { start: new Date(0), end: notAfter } };
+    return { publisher, publicKey: pem.bytes, ...validFor };
+  });
+}
+
+function describeKeys(keys: readonly PublisherKey[]): string {
+  return JSON.stringify(keys.map(({ publisher, publicKey, validFor }) => [publisher, toHex(publicKey), validFor?.end]));
 }

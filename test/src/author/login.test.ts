@@ -66,8 +66,8 @@ describe('publishing as a person', () => {
           },
         }),
     });
-    assert.equal(report.identity.subject, alice);
-    assert.equal(report.identity.source, 'browser login');
+    assert.equal(report.identity?.subject, alice);
+    assert.equal(report.identity?.source, 'browser login');
     assert.match((await lastPage) ?? '', /You are logged in/);
   });
 

@@ -107,7 +107,7 @@ describe('a release', () => {
         workspaces.map(({ name }) => name),
       );
       for (const { name, identity } of reports) {
-        assert.equal(identity.subject, alice);
+        assert.equal(identity?.subject, alice);
         assert.deepEqual(await versions(name), ['1.0.0']);
       }
     });

@@ -1,13 +1,20 @@
 import { resolve } from 'node:path';
-import { bundleToJson, parseBundle, SignetError } from '@signet/primitives/formats';
+import {
+  bundleToJson,
+  fromBase64,
+  type KeyDetails,
+  parseBundle,
+  parsePublicKeyInfo,
+  SignetError,
+} from '@signet/primitives/formats';
 import type { ServiceAccess } from '../http/index.ts';
-import { type VerifiedAttestation, verifyPackageBundle } from '../npm/index.ts';
-import { completeBundle } from '../sign/index.ts';
+import { type PublisherKey, type VerifiedAttestation, verifyPackageBundle } from '../npm/index.ts';
+import { completeBundle, type ExpectedSigner } from '../sign/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
 import type { JobFolder, KeptJob } from './job-folder.ts';
 import type { NpmConfiguration } from './npm-configuration.ts';
 import { runLifecycleScript } from './pack.ts';
-import { isFinal, unfinished } from './publish-job.ts';
+import { isFinal, type PublishJob, unfinished } from './publish-job.ts';
 import type { PublishOptions, PublishStep } from './publish-options.ts';
 import { describePublished, type PublishReport } from './publish-report.ts';
 import type { RegistryClient } from './registry-client.ts';
@@ -41,6 +48,7 @@ export async function finish(kept: KeptJob, finishing: Finishing): Promise<Publi
     options.onStep?.(step);
   };
   let { job } = kept;
+  const { signer, publisherKeys } = expectedSigner(job);
   let report: PublishReport;
   try {
     const attestations: VerifiedAttestation[] = [];
@@ -48,7 +56,7 @@ export async function finish(kept: KeptJob, finishing: Finishing): Promise<Publi
       const { bundle } = await completeBundle(parseBundle(begun), {
         services: job.services,
         trust,
-        identity: job.identity,
+        ...signer,
         http,
         onStep,
         onProgress: async (progress) => {
@@ -58,7 +66,7 @@ export async function finish(kept: KeptJob, finishing: Finishing): Promise<Publi
       });
       const { name, version, integrity } = job;
       // As a consumer will: not only that the bundle holds, but that it is about this name, this version and these bytes.
-      attestations.push(verifyPackageBundle(bundle, { name, version, integrity, trust }));
+      attestations.push(verifyPackageBundle(bundle, { name, version, integrity, trust, publisherKeys }));
     }
     signal?.throwIfAborted();
     const deadline = http.retry?.deadline;
@@ -84,6 +92,20 @@ export async function finish(kept: KeptJob, finishing: Finishing): Promise<Publi
     for (const event of ['publish', 'postpublish']) await runLifecycleScript(event, path, job.manifest, configuration);
   }
   return report;
+}
+
+/** Whom every bundle of a job must be by, for who completes it and for who verifies it. */
+function expectedSigner({ identity, key, name }: PublishJob): {
+  readonly signer: ExpectedSigner & { readonly keyDetails?: KeyDetails };
+  readonly publisherKeys: readonly PublisherKey[];
+} {
+  if (key === undefined) return { signer: identity === undefined ? {} : { identity }, publisherKeys: [] };
+  const { keyDetails } = key;
+  const publicKey = parsePublicKeyInfo(fromBase64(key.publicKey, 'the key of the unfinished publish'));
+  return {
+    signer: { key: { publicKey, keyDetails }, keyDetails },
+    publisherKeys: [{ publisher: name, publicKey: publicKey.spki }],
+  };
 }
 
 /** What several publishes came to: the reports of those that ended well, or one error that speaks for the others. */

@@ -1,13 +1,15 @@
 import { SignetError } from '@signet/primitives/formats';
+import type { Signer } from '@signet/primitives/keys';
 import { gt, parse } from 'semver';
 import type { IdentityToken } from '../identity/index.ts';
 import { sha512Integrity } from '../npm/index.ts';
-import type { Policy } from '../policy/index.ts';
+import { keyHint } from '../sign/index.ts';
 import { assertNpmjsTakes, isNpmjs } from './npmjs-rules.ts';
 import type { PackedPackage } from './pack.ts';
 import type { RegistryClient } from './registry-client.ts';
-import { assertTokenAccepted, readRegistryPolicy } from './registry-policy.ts';
+import { assertKeyAccepted, assertTokenAccepted, type RegistryPolicy, readRegistryPolicy } from './registry-policy.ts';
 import { ReleaseRegistries } from './release-registries.ts';
+import type { UploadWay } from './upload-way.ts';
 
 /** What the registry said before anything public happened. */
 export interface Preflight {
@@ -16,7 +18,7 @@ export interface Preflight {
   readonly user: string | undefined;
   readonly isNewPackage: boolean;
   /** By what the registry judges, where it says. */
-  readonly policy: Policy | undefined;
+  readonly policy: RegistryPolicy | undefined;
 }
 
 /**
@@ -64,7 +66,7 @@ export async function preflight(
   return { registry: registry.url, user, isNewPackage: published.integrities.size === 0, policy };
 }
 
-async function policyOf(registry: RegistryClient): Promise<Policy | undefined> {
+async function policyOf(registry: RegistryClient): Promise<RegistryPolicy | undefined> {
   const bundle = await registry.policy();
   return bundle === undefined ? undefined : readRegistryPolicy(bundle, registry.url);
 }
@@ -83,7 +85,31 @@ export async function preflightIdentity(
   const { name, version, tarball, manifest } = packed;
   const { access, predicateTypes } = more;
   if (policy !== undefined) {
-    assertTokenAccepted(policy, { name, version, integrity: sha512Integrity(tarball), predicateTypes }, token);
+    assertTokenAccepted(policy.policy, { name, version, integrity: sha512Integrity(tarball), predicateTypes }, token);
   }
   if (await isNpmjs(registry)) assertNpmjsTakes(token, manifest, { asked: access, isNewPackage });
+}
+
+/**
+ * As {@link preflightIdentity}, for a lasting key.
+ *
+ * @throws ERR_EVIDENCE_REFUSED by a registry's published policy, ERR_PUBLISH_FORBIDDEN where registries want an identity
+ */
+export function preflightKey(
+  signer: Signer,
+  { registry, policy }: Preflight,
+  packed: PackedPackage,
+  more: { readonly upload: UploadWay; readonly predicateTypes: readonly string[] },
+): void {
+  const { name, version, tarball } = packed;
+  const { upload, predicateTypes } = more;
+  if (upload === 'npm') {
+    throw new SignetError(
+      'ERR_PUBLISH_FORBIDDEN',
+      `${registry} takes the provenance of an identity alone, not of a key; nothing was signed. Leave out the key, and publish from a CI job`,
+      { expected: 'an identity in a certificate', found: `the key ${keyHint(signer)}` },
+    );
+  }
+  if (policy === undefined) return;
+  assertKeyAccepted(policy, { name, version, integrity: sha512Integrity(tarball), predicateTypes }, signer);
 }

@@ -1,4 +1,5 @@
-import { type FulcioClaims, SignetError } from '@signet/primitives/formats';
+import { digest } from '@signet/primitives/crypto';
+import { type FulcioClaims, SignetError, toHex } from '@signet/primitives/formats';
 import { type JsonObject, textMember } from '../http/index.ts';
 import type { IdentityToken } from '../identity/index.ts';
 
@@ -33,6 +34,21 @@ export function createProvenance(
   subject: { readonly name: string; readonly version: string },
 ): ProvenancePredicate {
   return { predicateType: provenanceType, predicate: predicateOf(token, certified, subject) };
+}
+
+/**
+ * What a lasting key says of a package: who holds it published these bytes. The builder is the key, by the SHA-256 of its
+ * SubjectPublicKeyInfo.
+ */
+export function createKeyProvenance(
+  publicKey: Uint8Array,
+  { name, version }: { readonly name: string; readonly version: string },
+): ProvenancePredicate {
+  const predicate = {
+    buildDefinition: { buildType: plainBuildType, externalParameters: { package: { name, version } } },
+    runDetails: { builder: { id: `urn:signet:key:sha256:${toHex(digest('sha256', publicKey))}` } },
+  };
+  return { predicateType: provenanceType, predicate };
 }
 
 function predicateOf(

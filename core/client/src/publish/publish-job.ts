@@ -1,4 +1,11 @@
-import { describeValue, type ErrorCode, parseJson, SignetError } from '@signet/primitives/formats';
+import {
+  describeValue,
+  type ErrorCode,
+  isKeyDetails,
+  type KeyDetails,
+  parseJson,
+  SignetError,
+} from '@signet/primitives/formats';
 import { isObject, type JsonObject, textMember } from '../http/index.ts';
 import { assertPackageVersion, parseIntegrity } from '../npm/index.ts';
 import type { CertificateIdentity, SigningServices } from '../sign/index.ts';
@@ -27,13 +34,24 @@ export interface PublishJob {
   readonly upload: UploadWay;
   /** Whether the registry named the services, so that the trusted root must know them. */
   readonly servicesFromRegistry: boolean;
-  /** Whom the bundle names, and where the token for it came from. */
-  readonly identity: CertificateIdentity;
-  readonly identitySource: string;
+  /** Whom the bundles name, and where the token for it came from; absent where a lasting key signs. */
+  readonly identity?: CertificateIdentity;
+  readonly identitySource?: string;
+  /** The lasting key that signs, instead of an identity. */
+  readonly key?: JobKey;
   /** The registry's user at the preflight. */
   readonly user?: string;
   /** Sigstore bundles v0.3, the provenance first: signed, perhaps timestamped, perhaps logged. */
   readonly bundles: readonly JsonObject[];
+}
+
+/** A public key, as a job keeps it. */
+export interface JobKey {
+  /** How the bundles name it. */
+  readonly hint: string;
+  /** DER of SubjectPublicKeyInfo, base64. */
+  readonly publicKey: string;
+  readonly keyDetails: KeyDetails;
 }
 
 /** The JSON text of a job. */
@@ -56,7 +74,7 @@ export function parsePublishJob(text: string, path: string): PublishJob {
       found: `format ${describeValue(value.format)}`,
     });
   }
-  const { access, manifest, services, identity } = value;
+  const { access, manifest, services } = value;
   // The first format had one bundle.
   const bundles = value.format === 1 ? [value.bundle] : value.bundles;
   const name = required(value, 'name', path);
@@ -64,8 +82,8 @@ export function parsePublishJob(text: string, path: string): PublishJob {
   const integrity = required(value, 'integrity', path);
   assertPackageVersion(name, version);
   parseIntegrity(integrity);
-  if (!isObject(manifest) || !isObject(services) || !isObject(identity) || !areBundles(bundles)) {
-    throw broken(path, 'manifest, services, identity or bundles are missing');
+  if (!isObject(manifest) || !isObject(services) || !areBundles(bundles)) {
+    throw broken(path, 'manifest, services or bundles are missing');
   }
   if (access !== undefined && access !== 'public' && access !== 'restricted') throw broken(path, 'access is unknown');
   const user = textMember(value, 'user');
@@ -90,11 +108,25 @@ export function parsePublishJob(text: string, path: string): PublishJob {
     },
     upload,
     servicesFromRegistry: value.servicesFromRegistry !== false,
-    identity: { issuer: required(identity, 'issuer', path), subject: required(identity, 'subject', path) },
-    identitySource: required(value, 'identitySource', path),
+    ...signerOf(value, path),
     ...(user === undefined ? {} : { user }),
     bundles,
   };
+}
+
+/** Exactly one of an identity and a key. */
+function signerOf(value: JsonObject, path: string): Pick<PublishJob, 'identity' | 'identitySource' | 'key'> {
+  const { identity, key } = value;
+  if (isObject(identity) && key === undefined) {
+    return {
+      identity: { issuer: required(identity, 'issuer', path), subject: required(identity, 'subject', path) },
+      identitySource: required(value, 'identitySource', path),
+    };
+  }
+  if (!isObject(key) || identity !== undefined) throw broken(path, 'it names no signer, or two');
+  const keyDetails = required(key, 'keyDetails', path);
+  if (!isKeyDetails(keyDetails)) throw broken(path, 'the key has an unknown algorithm');
+  return { key: { hint: required(key, 'hint', path), publicKey: required(key, 'publicKey', path), keyDetails } };
 }
 
 function areBundles(value: unknown): value is readonly JsonObject[] {

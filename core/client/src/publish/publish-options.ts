@@ -1,3 +1,4 @@
+import type { Signer } from '@signet/primitives/keys';
 import type { ServiceAccess } from '../http/index.ts';
 import type { FoundToken } from '../identity/index.ts';
 import type { SigningServices, SigningStep, TokenRequirements } from '../sign/index.ts';
@@ -28,8 +29,10 @@ export interface PublishOptions {
    * trusted root names are used.
    */
   readonly services?: SigningServices | undefined;
-  /** Obtains the identity token, once nothing else stands in the way. */
-  readonly findToken: (wanted: TokenRequirements) => Promise<FoundToken>;
+  /** Obtains the identity token, once nothing else stands in the way. Needed where no `signer` is given. */
+  readonly findToken?: ((wanted: TokenRequirements) => Promise<FoundToken>) | undefined;
+  /** A lasting key to sign with instead of an identity, for registries whose policy names it. */
+  readonly signer?: Signer | undefined;
   /** Milliseconds for which failures of services are met by trying again, all together. Default five minutes. */
   readonly retryFor?: number | undefined;
   /** Attests a bill of materials beside the provenance, made by `npm sbom`. */

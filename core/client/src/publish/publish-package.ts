@@ -9,7 +9,7 @@ import { JobFolder, type KeptJob } from './job-folder.ts';
 import { loadNpmConfiguration, type NpmConfiguration } from './npm-configuration.ts';
 import { packPackage } from './pack.ts';
 import { extraAttestations } from './package-attestations.ts';
-import { preflightIdentity } from './preflight.ts';
+import { preflightIdentity, preflightKey } from './preflight.ts';
 import { type PreparedPublish, preparePacked, preparePublish } from './prepare.ts';
 import { provenanceType } from './provenance.ts';
 import type { PublishJob } from './publish-job.ts';
@@ -72,8 +72,12 @@ export async function publishPackages(
     for (const one of prepared) extras.push(await extraAttestations(one, options));
     const author = new Author(options, http);
     for (const [index, one] of prepared.entries()) {
-      const { token } = await author.token(one.services, one.login);
       const predicateTypes = [provenanceType, ...(extras[index] ?? []).map(({ predicateType }) => predicateType)];
+      if (author.signer !== undefined) {
+        preflightKey(author.signer, one.preflight, one.packed, { upload: one.upload, predicateTypes });
+        continue;
+      }
+      const { token } = await author.token(one.services, one.login);
       await preflightIdentity(token, one.preflight, one.packed, { access: one.access, predicateTypes });
     }
     const jobs: PublishJob[] = [];

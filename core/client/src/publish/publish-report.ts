@@ -13,8 +13,10 @@ export interface PublishReport {
   readonly tag: string;
   /** The registry's user that published. */
   readonly user?: string;
-  /** Whom the certificate names, and where the token came from. */
-  readonly identity: { readonly issuer: string; readonly subject: string; readonly source: string };
+  /** Whom the certificate names, and where the token came from; absent where a lasting key signed. */
+  readonly identity?: { readonly issuer: string; readonly subject: string; readonly source: string };
+  /** Hint of the lasting key that signed, where one did. */
+  readonly key?: string;
   readonly predicateType: string;
   /** Times that timestamp authorities vouch for. */
   readonly timestamps: readonly { readonly time: string; readonly authority: string }[];
@@ -50,7 +52,8 @@ export function describePublished(
     registry: job.registry,
     tag: job.tag,
     ...(job.user === undefined ? {} : { user: job.user }),
-    identity: { ...job.identity, source: job.identitySource },
+    ...(job.identity === undefined ? {} : { identity: { ...job.identity, source: job.identitySource ?? '' } }),
+    ...(job.key === undefined ? {} : { key: job.key.hint }),
     predicateType,
     timestamps: verified.timestamps.map(({ time, authority }) => ({ time: time.toISOString(), authority })),
     logEntries: logEntriesOf(provenance),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { inert, parseBundle, parseStatement, SignetError } from '@signet/primitives/formats';
-import type { JsonObject } from '../http/index.ts';
+import { inert, parseBundle, parseStatement, SignetError, toBase64 } from '@signet/primitives/formats';
+import type { Signer } from '@signet/primitives/keys';
+import { isObject, type JsonObject } from '../http/index.ts';
 import type { IdentityToken } from '../identity/index.ts';
 import {
   describeSigner,
@@ -13,7 +14,7 @@ import {
   type Violation,
   type ViolationCode,
 } from '../policy/index.ts';
-import { expectedCertificate } from '../sign/index.ts';
+import { expectedCertificate, keyHint } from '../sign/index.ts';
 
 /** Type of the statement in which a registry publishes its policy (`/-/signet/v1/policy`). */
 const policyPredicateType = 'urn:signet:registry-policy:v1';
@@ -24,6 +25,13 @@ const policyPredicateType = 'urn:signet:registry-policy:v1';
  */
 const undecidable: readonly ViolationCode[] = ['TP103', 'TP113', 'TP123', 'TP130', 'TP131', 'TP132'];
 
+/** By what a registry judges. */
+export interface RegistryPolicy {
+  readonly policy: Policy;
+  /** Keys of publishers by their names in the policy, base64 of SubjectPublicKeyInfo; undefined where the registry does not tell. */
+  readonly publisherKeys?: Readonly<Record<string, unknown>>;
+}
+
 /**
  * The policy in a registry's own statement of it. Its signature is not looked at: whoever changed it could only keep an author
  * from publishing, and the registry judges for itself in the end.
@@ -31,8 +39,9 @@ const undecidable: readonly ViolationCode[] = ['TP103', 'TP113', 'TP123', 'TP130
  * @returns undefined for a policy that this version cannot read; the registry that wrote it can
  * @throws ERR_REGISTRY_RESPONSE when it is no such statement
  */
-export function readRegistryPolicy(bundle: JsonObject, registry: string): Policy | undefined {
+export function readRegistryPolicy(bundle: JsonObject, registry: string): RegistryPolicy | undefined {
   let text: string;
+  let keys: unknown;
   try {
     const { content } = parseBundle(bundle);
     const statement = content.kind === 'dsse' ? parseStatement(content.envelope.payload) : undefined;
@@ -42,11 +51,13 @@ export function readRegistryPolicy(bundle: JsonObject, registry: string): Policy
       throw new SignetError('ERR_REGISTRY_RESPONSE', 'it is no statement of a policy');
     }
     text = policy;
+    keys = statement?.predicate.publisherKeys;
   } catch (cause) {
     throw new SignetError('ERR_REGISTRY_RESPONSE', `the policy that ${registry} publishes cannot be read`, { cause });
   }
   try {
-    return parsePolicy(text, { path: 'the registry’s policy' });
+    const policy = parsePolicy(text, { path: 'the registry’s policy' });
+    return { policy, ...(isObject(keys) ? { publisherKeys: keys } : {}) };
   } catch (thrown) {
     if (thrown instanceof SignetError && thrown.code === 'ERR_POLICY_INVALID') return undefined;
     throw thrown;
@@ -76,6 +87,25 @@ export function assertTokenAccepted(policy: Policy, intent: PublishIntent, token
     subjects.map((subject): SignerFacts => ({ kind: 'certificate', issuer, subject, claims })),
   );
   assertAccepted(policy, intent, signers);
+}
+
+/**
+ * Asks the policy about a lasting key, before anything is signed with it.
+ *
+ * @throws ERR_EVIDENCE_REFUSED
+ */
+export function assertKeyAccepted(registry: RegistryPolicy, intent: PublishIntent, signer: Signer): void {
+  assertAccepted(registry.policy, intent, keyFacts(registry, signer));
+}
+
+/** Whom the policy may know a key as. A registry that does not tell the keys of its publishers may mean any of them. */
+export function keyFacts({ policy, publisherKeys }: RegistryPolicy, signer: Signer): readonly SignerFacts[] {
+  const spki = toBase64(signer.publicKey.spki);
+  const names = [...policy.publishers.values()]
+    .filter(({ kind, name }) => kind === 'key' && (publisherKeys === undefined || publisherKeys[name] === spki))
+    .map(({ name }) => name);
+  const key = { kind: 'key', hint: keyHint(signer) } as const;
+  return names.length === 0 ? [key] : names.map((publisher) => ({ ...key, publisher }));
 }
 
 /**

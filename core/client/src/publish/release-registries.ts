@@ -1,6 +1,6 @@
-import type { Policy } from '../policy/index.ts';
 import type { InstanceDescription } from '../sign/index.ts';
 import type { RegistryClient } from './registry-client.ts';
+import type { RegistryPolicy } from './registry-policy.ts';
 import type { UploadWay } from './upload-way.ts';
 
 /**
@@ -22,7 +22,10 @@ export class ReleaseRegistries {
     return registry.hasOwnToken ? registry.user() : this.#once(`user ${registry.url}`, () => registry.user());
   }
 
-  policy(registry: RegistryClient, ask: () => Promise<Policy | undefined>): Promise<Policy | undefined> {
+  policy(
+    registry: RegistryClient,
+    ask: () => Promise<RegistryPolicy | undefined>,
+  ): Promise<RegistryPolicy | undefined> {
     return this.#once(`policy ${registry.url}`, ask);
   }
 

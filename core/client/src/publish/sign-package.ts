@@ -1,14 +1,16 @@
 import { digest } from '@signet/primitives/crypto';
-import { bundleToJson, Certificate, parseBundle, statementV1, toHex } from '@signet/primitives/formats';
+import { bundleToJson, Certificate, parseBundle, statementV1, toBase64, toHex } from '@signet/primitives/formats';
+import type { Signer } from '@signet/primitives/keys';
 import type { JsonObject } from '../http/index.ts';
 import { sha512Integrity, toPurl } from '../npm/index.ts';
-import type { InstanceDescription, SigningServices } from '../sign/index.ts';
+import type { SignerFacts } from '../policy/index.ts';
+import { type BundleSigner, type InstanceDescription, keyHint, type SigningServices } from '../sign/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
-import type { Author } from './author.ts';
+import type { Author, AuthorFacts } from './author.ts';
 import type { Preflight } from './preflight.ts';
-import { createProvenance } from './provenance.ts';
+import { createKeyProvenance, createProvenance, type ProvenancePredicate } from './provenance.ts';
 import type { PublishJob } from './publish-job.ts';
-import { assertAccepted, assertEvidenceWanted } from './registry-policy.ts';
+import { assertAccepted, assertEvidenceWanted, keyFacts } from './registry-policy.ts';
 
 /** A statement that accompanies the provenance. */
 export interface ExtraAttestation {
@@ -38,27 +40,62 @@ export interface PackageToSign {
 export async function signPackage(
   subject: PackageToSign,
   author: Author,
-): Promise<Pick<PublishJob, 'identity' | 'identitySource' | 'bundles'>> {
-  const { name, version, tarball, services, trust, login, policy, extra = [] } = subject;
-  const { token, source } = await author.token(services, login);
-  const session = await author.session(services, trust, login);
-  const provenance = createProvenance(token, session.claims, { name, version });
+): Promise<AuthorFacts & Pick<PublishJob, 'bundles'>> {
+  const { name, version, tarball, services, trust, extra = [] } = subject;
+  const { by, provenance, signers, signer } =
+    author.signer === undefined
+      ? await identified(subject, author)
+      : withKey(author.signer, author.keySigner(author.signer, services, trust), subject);
   const statements = [provenance, ...extra];
-  if (policy !== undefined) {
+  if (subject.policy !== undefined) {
+    const { policy } = subject.policy;
     const predicateTypes = statements.map(({ predicateType }) => predicateType);
-    const { issuer, subject: who } = session.identity;
-    const claims = session.claims;
-    const signer = { kind: 'certificate', issuer, subject: { type: 'certified', value: who }, claims } as const;
     const intent = { name, version, integrity: sha512Integrity(tarball), predicateTypes };
-    assertAccepted(policy, intent, [signer]);
-    for (const { predicateType } of extra) assertEvidenceWanted(policy, intent, predicateType, signer);
+    assertAccepted(policy, intent, signers);
+    const [first] = signers;
+    if (first !== undefined) {
+      for (const { predicateType } of extra) assertEvidenceWanted(policy, intent, predicateType, first);
+    }
   }
   const about = [{ name: toPurl(name, version), digest: { sha512: toHex(digest('sha512', tarball)) } }];
   const bundles: JsonObject[] = [];
   for (const statement of statements) {
-    bundles.push(bundleToJson(await session.beginStatement(statementV1({ subject: about, ...statement }))));
+    bundles.push(bundleToJson(await signer.beginStatement(statementV1({ subject: about, ...statement }))));
   }
-  return { identity: session.identity, identitySource: source, bundles };
+  return { ...by, bundles };
+}
+
+/** Who signs, what they say of the package, and what a policy is told of them. */
+interface Signing {
+  readonly by: AuthorFacts;
+  readonly provenance: ProvenancePredicate;
+  /** Any of these is enough. */
+  readonly signers: readonly SignerFacts[];
+  readonly signer: BundleSigner;
+}
+
+async function identified({ name, version, services, trust, login }: PackageToSign, author: Author): Promise<Signing> {
+  const { token, source } = await author.token(services, login);
+  const session = await author.session(services, trust, login);
+  const { identity, claims } = session;
+  const subject = { type: 'certified', value: identity.subject };
+  return {
+    by: { identity, identitySource: source },
+    provenance: createProvenance(token, claims, { name, version }),
+    signers: [{ kind: 'certificate', issuer: identity.issuer, subject, claims }],
+    signer: session,
+  };
+}
+
+function withKey(key: Signer, signer: BundleSigner, { name, version, policy }: PackageToSign): Signing {
+  const { publicKey, keyDetails } = key;
+  const hint = keyHint(key);
+  return {
+    by: { key: { hint, publicKey: toBase64(publicKey.spki), keyDetails } },
+    provenance: createKeyProvenance(publicKey.spki, { name, version }),
+    signers: policy === undefined ? [{ kind: 'key', hint }] : keyFacts(policy, key),
+    signer,
+  };
 }
 
 /**
