@@ -20,7 +20,7 @@ export {
   type ShardLog,
   type ShardPlace,
 } from './log-shards.ts';
-export type { PkiFormat, PkiPublicKey } from './pki/index.ts';
+export { type PkiFormat, type PkiPublicKey, signatureError } from './pki/index.ts';
 export { reindexLog } from './reindex-log.ts';
 export { type RekorV2Options, rekorV2Routes } from './rekor/routes.ts';
 export {

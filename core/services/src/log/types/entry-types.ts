@@ -60,9 +60,13 @@ export class EntryTypes {
   readonly #types = new Map<string, { type: EntryType; matches: ValidateFunction }>();
   readonly #context: EntryContext;
 
-  /** @throws ERR_LOG_TYPE when two types have one name, or a schema cannot be used */
+  /** @throws ERR_LOG_TYPE when two types or two formats of keys have one name, or a schema cannot be used */
   constructor(more: readonly EntryType[] = [], morePki: readonly PkiFormat[] = []) {
-    const formats = new Map([...builtInPkiFormats, ...morePki].map((format) => [format.name, format]));
+    const formats = new Map<string, PkiFormat>();
+    for (const format of [...builtInPkiFormats, ...morePki]) {
+      if (formats.has(format.name)) throw typeError(`there are two formats of keys ${JSON.stringify(format.name)}`);
+      formats.set(format.name, format);
+    }
     this.#context = {
       publicKey(name, bytes) {
         const format = formats.get(name);
@@ -79,28 +83,37 @@ export class EntryTypes {
   }
 
   /**
-   * The built-in types and those of plug-ins.
+   * The built-in types and formats of keys, and those of plug-ins.
    *
-   * @param modules URLs or package names of modules whose default export is an {@link EntryType} or an array of them
+   * @param modules URLs or package names of modules whose default export is an {@link EntryType} or an array of them, or which
+   *   export formats of keys as `pkiFormats`, an array of {@link PkiFormat}
    * @throws ERR_LOG_TYPE
    */
   static async load(modules: readonly string[] = []): Promise<EntryTypes> {
     const types: EntryType[] = [];
+    const formats: PkiFormat[] = [];
     for (const specifier of modules) {
-      let loaded: { default?: unknown };
+      let loaded: { default?: unknown; pkiFormats?: unknown };
       try {
-        loaded = (await import(specifier)) as { default?: unknown };
+        loaded = (await import(specifier)) as typeof loaded;
       } catch (cause) {
         const reason = cause instanceof Error ? cause.message : String(cause);
         throw typeError(`the entry type ${specifier} cannot be loaded: ${reason}`, cause);
       }
+      const { pkiFormats = [] } = loaded;
+      if (!Array.isArray(pkiFormats) || !pkiFormats.every(isPkiFormat)) {
+        throw typeError(`pkiFormats of ${specifier} is not an array of formats of keys`);
+      }
+      formats.push(...pkiFormats);
+      // A module may have formats of keys alone.
+      if (loaded.default === undefined && pkiFormats.length > 0) continue;
       const exported = Array.isArray(loaded.default) ? loaded.default : [loaded.default];
       for (const one of exported) {
         if (!isEntryType(one)) throw typeError(`the default export of ${specifier} is not an entry type`);
         types.push(one);
       }
     }
-    return new EntryTypes(types);
+    return new EntryTypes(types, formats);
   }
 
   /** All of them, with their schemas. */
@@ -218,6 +231,11 @@ function isEntryType(value: unknown): value is EntryType {
     typeof verify === 'function' &&
     typeof searchTerms === 'function'
   );
+}
+
+function isPkiFormat(value: unknown): value is PkiFormat {
+  const { name, readPublicKey } = (value ?? {}) as Record<string, unknown>;
+  return typeof name === 'string' && kindPattern.test(name) && typeof readPublicKey === 'function';
 }
 
 function typeError(reason: string, cause?: unknown): SignetError {

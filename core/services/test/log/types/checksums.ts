@@ -20,7 +20,7 @@ const type: EntryType<Checksums> = {
   schema: objectSchema({
     list: byteSchema,
     signature: objectSchema({
-      format: { type: 'string', enum: ['x509', 'pgp', 'minisign', 'ssh'] },
+      format: { type: 'string' },
       content: byteSchema,
       publicKey: byteSchema,
     }),

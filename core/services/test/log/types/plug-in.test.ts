@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
-import { sign } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { generateKeyPairSync, sign } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateSigner } from '@signet/primitives/keys';
-import { RekorV1Tree, reindexLog, rekorV1Routes } from '@signet/services/log';
+import { EntryTypes, RekorV1Tree, reindexLog, rekorV1Routes } from '@signet/services/log';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { base64, makeKey, type Proposal, sha256 } from '../rekor-v1/proposals.ts';
 
 const plugIn = new URL('./checksums.ts', import.meta.url);
+const keyPlugIn = new URL('./raw-ed25519.ts', import.meta.url);
 const guide = new URL('../../../../../docs/operator/log-types.md', import.meta.url);
 
 describe('an entry type of a third party', () => {
@@ -19,8 +20,8 @@ describe('an entry type of a third party', () => {
   const key = makeKey();
   const list = `${sha256('one')}  one.tgz\n${sha256('another')} *another.tgz\n`;
 
-  async function serve(workers = 0): Promise<void> {
-    tree = await RekorV1Tree.open({ directory, host: 'log.example', signer, entryTypes: [plugIn.href] });
+  async function serve(workers = 0, entryTypes = [plugIn.href]): Promise<void> {
+    tree = await RekorV1Tree.open({ directory, host: 'log.example', signer, entryTypes });
     app = Fastify();
     await app.register(rekorV1Routes(tree, { workers }));
   }
@@ -87,11 +88,50 @@ describe('an entry type of a third party', () => {
     for (const [i, id] of ids.entries()) assert.deepEqual(await search(sha256(`file ${i}`)), [id]);
   });
 
-  it('stands in the guide as it is tested here', async () => {
-    const source = await readFile(plugIn, 'utf8');
-    assert.ok(
-      (await readFile(guide, 'utf8')).includes(source.trim()),
-      'docs/operator/log-types.md shows another plug-in',
+  it('takes keys of a format that a third party has added', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+    const hex = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32).toString('hex');
+    const content = base64(sign(null, Buffer.from(list), privateKey));
+    const proposal = (key: string) => {
+      const signature = { format: 'ed25519-hex', content, publicKey: base64(key) };
+      return { apiVersion: '0.0.1', kind: 'checksums', spec: { list: base64(list), signature } };
+    };
+    const refused = await post('/api/v1/log/entries', proposal(hex));
+    assert.equal(refused.statusCode, 400);
+    assert.match(refused.json().message, /keys of the format "ed25519-hex" are unknown; known are x509, pgp, /);
+
+    await app.close();
+    await tree.close();
+    await serve(1, [plugIn.href, keyPlugIn.href]);
+    const answers = await Promise.all(
+      [hex, `${hex.toUpperCase()}\n`, hex].map((key) => post('/api/v1/log/entries', proposal(key))),
     );
+    const ids = answers.map((answer) => Object.keys(answer.json()).join());
+    assert.deepEqual(ids, Array(3).fill(ids[0]), 'one key has one canonical form');
+    const query = { publicKey: { format: 'ed25519-hex', content: base64(hex) } };
+    assert.deepEqual((await post('/api/v1/index/retrieve', query)).json(), [ids[0]]);
+    const forged = await post('/api/v1/log/entries', proposal(`00${hex.slice(2)}`));
+    assert.equal(forged.statusCode, 400, forged.body);
+  });
+
+  it('is refused when its formats of keys are none, or have the name of another', async () => {
+    for (const [source, reason] of [
+      ['export const pkiFormats = [{ name: "x" }];', /pkiFormats of .* is not an array of formats of keys/],
+      ['export const pkiFormats = {};', /pkiFormats of .* is not an array of formats of keys/],
+      ['export const pkiFormats = [{ name: "ssh", readPublicKey() {} }];', /there are two formats of keys "ssh"/],
+      ['export const other = 1;', /the default export of .* is not an entry type/],
+    ] as const) {
+      const path = join(directory, `${Math.random()}.mjs`);
+      await writeFile(path, source);
+      await assert.rejects(EntryTypes.load([path]), { code: 'ERR_LOG_TYPE', message: reason });
+    }
+  });
+
+  it('stands in the guide as it is tested here', async () => {
+    const text = await readFile(guide, 'utf8');
+    for (const url of [plugIn, keyPlugIn]) {
+      const source = await readFile(url, 'utf8');
+      assert.ok(text.includes(source.trim()), `docs/operator/log-types.md shows another ${url}`);
+    }
   });
 });
