@@ -59,6 +59,8 @@ export interface CommandContext {
   readonly colour: boolean;
   /** Whether a person sits there: standard input and standard error are terminals and no CI is announced. */
   readonly interactive: boolean;
+  /** Asks a person for what must not be shown; only where {@link interactive}. */
+  askSecret(question: string): Promise<string>;
   /** Aborted by the first Ctrl-C or SIGTERM. A command that never looks at it is ended by the signal as usual. */
   readonly signal: AbortSignal;
   /** A line of data on standard output. Foreign strings in it must have passed through `inert`. */

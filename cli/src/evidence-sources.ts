@@ -16,7 +16,11 @@ export function evidenceSources(
     offline: context.offline,
     evidence: () => install.readEvidenceFile(resolve(directory, install.evidenceFileName)),
     registryFor: async (name) => install.registryFor(name, (await settings()).options, context.registry),
-    request: { signal: context.signal, transport: install.configuredTransport(settings) },
+    request: {
+      signal: context.signal,
+      timeout: () => install.configuredTimeLimit(settings),
+      transport: install.configuredTransport(settings),
+    },
   };
 }
 

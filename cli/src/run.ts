@@ -92,6 +92,10 @@ async function dispatch(
     get interactive() {
       return isTerminal(surroundings.stderr) && !surroundings.env.CI && isTerminal(surroundings.stdin);
     },
+    askSecret: async (question) => {
+      const { askSecret } = await import('./ask-secret.ts');
+      return await askSecret(surroundings.stdin, surroundings.stderr, question);
+    },
     get signal() {
       return interruption();
     },

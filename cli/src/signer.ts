@@ -6,6 +6,7 @@ import type { TrustMaterial } from '@signet/client/trust';
 import { inert, type KeyDetails, SignetError } from '@signet/primitives/formats';
 import type { Signer } from '@signet/primitives/keys';
 import { type CommandContext, type Option, type OptionValues, textOption } from './command.ts';
+import { passphraseFor } from './passphrase.ts';
 import { namedServices, signingOptions, tokenFor } from './signing-options.ts';
 import { signingTransport } from './signing-transport.ts';
 import { trustFor, trustOptions } from './trust-options.ts';
@@ -116,22 +117,11 @@ export async function openPrivateKey(context: CommandContext, file: string): Pro
     throw new SignetError('ERR_KEY_FILE', `the private key ${inert(file)} cannot be read`, { cause });
   });
   const { openSigner, signerFromPrivateKey } = await import('@signet/primitives/keys');
-  const passphrase = await readPassphrase(context);
+  const passphrase = await passphraseFor(context, file, text);
   const options = passphrase === undefined ? {} : { passphrase };
   if (!text.includes('-----BEGIN') || text.trimStart().startsWith('{')) return await openSigner(path, options);
   const { readPrivateKeyPem } = await import('@signet/client/sign');
   return signerFromPrivateKey(await readPrivateKeyPem(text, options));
-}
-
-/** The first line of the file that `SIGNET_PASSPHRASE_FILE` names; cosign's `COSIGN_PASSWORD` serves its keys. */
-export async function readPassphrase({ cwd, env }: CommandContext): Promise<string | undefined> {
-  const file = env.SIGNET_PASSPHRASE_FILE;
-  if (file === undefined || file === '') return env.COSIGN_PASSWORD;
-  const { firstLine } = await import('@signet/client/sign');
-  const bytes = await readFile(resolve(cwd, file)).catch((cause: unknown) => {
-    throw new SignetError('ERR_CONFIGURATION', `the passphrase file ${inert(file)} cannot be read`, { cause });
-  });
-  return firstLine(bytes, `the passphrase file ${inert(file)}`);
 }
 
 async function findServices(

@@ -4,7 +4,8 @@ import { resolve } from 'node:path';
 import { inert, SignetError, toPem } from '@signet/primitives/formats';
 import { type Command, type CommandContext, flagOption, type Option, textOption } from '../command.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { algorithmOption, openPrivateKey, readPassphrase } from '../signer.ts';
+import { givenPassphrase, newPassphrase, passphraseFor } from '../passphrase.ts';
+import { algorithmOption, openPrivateKey } from '../signer.ts';
 
 const plain: Option = { type: 'boolean', description: 'write the private key without a passphrase' };
 
@@ -13,8 +14,8 @@ const generate: Command = {
   summary: 'make a key pair: NAME.key, encrypted, and NAME.pub',
   usage: 'key generate NAME [flags]',
   details: [
-    'The private key is encrypted (scrypt, AES-256-GCM) with the first line of the file that SIGNET_PASSPHRASE_FILE names, and\n' +
-      'readable by you alone. NAME.pub is what verifiers need: signet verify --key, or a publisher’s key in a policy.',
+    'The private key is encrypted (scrypt, AES-256-GCM) and readable by you alone. You are asked for a passphrase, twice and\n' +
+      'unseen; without a terminal it is the first line of the file that SIGNET_PASSPHRASE_FILE names, or COSIGN_PASSWORD. NAME.pub is what verifiers need: signet verify --key, or a publisher’s key in a policy.',
   ],
   examples: [
     { command: 'signet key generate release', explanation: 'release.key and release.pub, ECDSA P-256' },
@@ -30,7 +31,7 @@ const generate: Command = {
   },
   async run(context, values, positionals) {
     const name = only(positionals, 'signet key generate takes one NAME');
-    const options = await protection(context, flagOption(values, 'no-passphrase'));
+    const options = await protection(context, `${name}.key`, flagOption(values, 'no-passphrase'));
     const { createKeyFile } = await import('@signet/primitives/keys');
     const keyDetails = algorithmOption(values) ?? 'PKIX_ECDSA_P256_SHA_256';
     const { publicKey } = await createKeyFile(resolve(context.cwd, `${name}.key`), keyDetails, options);
@@ -44,7 +45,7 @@ const importKey: Command = {
   usage: 'key import FILE NAME [flags]',
   details: [
     'An encrypted file is opened with SIGNET_PASSPHRASE_FILE (or COSIGN_PASSWORD), and the new one encrypted with the same\n' +
-      'passphrase. The given file stays as it is.',
+      'passphrase; at a terminal you are asked for both. The given file stays as it is.',
   ],
   examples: [{ command: 'signet key import cosign.key release', explanation: 'a key that cosign made' }],
   options: { 'no-passphrase': plain },
@@ -54,7 +55,7 @@ const importKey: Command = {
       throw new SignetError('ERR_USAGE', 'signet key import takes FILE and NAME');
     }
     const privateKey = await readPrivateKey(context, file);
-    const options = await protection(context, flagOption(values, 'no-passphrase'));
+    const options = await protection(context, `${name}.key`, flagOption(values, 'no-passphrase'));
     const { signerFromPrivateKey, writeKeyFile } = await import('@signet/primitives/keys');
     const { publicKey, keyDetails } = signerFromPrivateKey(privateKey);
     await writeKeyFile(resolve(context.cwd, `${name}.key`), privateKey, keyDetails, options);
@@ -115,9 +116,17 @@ function only(positionals: readonly string[], problem: string): string {
 }
 
 /** Nobody gets a private key in the clear without having said so. */
-async function protection(context: CommandContext, unprotected: boolean): Promise<{ readonly passphrase?: string }> {
-  const passphrase = await readPassphrase(context);
-  if (unprotected) return {};
+async function protection(
+  context: CommandContext,
+  file: string,
+  unprotected: boolean,
+): Promise<{ readonly passphrase?: string }> {
+  if (unprotected) {
+    // A passphrase file that cannot be read is a mistake all the same.
+    await givenPassphrase(context);
+    return {};
+  }
+  const passphrase = await newPassphrase(context, file);
   if (passphrase !== undefined) return { passphrase };
   throw new SignetError(
     'ERR_USAGE',
@@ -130,7 +139,7 @@ async function readPrivateKey(context: CommandContext, file: string): Promise<Ke
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw new SignetError('ERR_KEY_FILE', `the private key ${inert(file)} cannot be read`, { cause });
   });
-  const passphrase = await readPassphrase(context);
+  const passphrase = await passphraseFor(context, file, text);
   const options = passphrase === undefined ? {} : { passphrase };
   if (text.trimStart().startsWith('{')) {
     const { readKeyFile } = await import('@signet/primitives/keys');
@@ -141,14 +150,14 @@ async function readPrivateKey(context: CommandContext, file: string): Promise<Ke
 }
 
 async function privatePem(context: CommandContext, file: string, format: string): Promise<string> {
-  const passphrase = await readPassphrase(context);
+  const key = await readPrivateKey(context, file);
+  const passphrase = await newPassphrase(context, 'the private key that is given out');
   if (passphrase === undefined) {
     throw new SignetError(
       'ERR_USAGE',
       'a private key is given out encrypted alone; name a passphrase by SIGNET_PASSPHRASE_FILE',
     );
   }
-  const key = await readPrivateKey(context, file);
   if (format === 'pkcs8') {
     return String(key.export({ format: 'pem', type: 'pkcs8', cipher: 'aes-256-cbc', passphrase }));
   }

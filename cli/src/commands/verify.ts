@@ -140,7 +140,11 @@ async function judge(context: CommandContext, values: OptionValues, subject: Pac
       offline: context.offline,
       evidence: await install.readEvidenceFile(resolve(context.cwd, install.evidenceFileName)),
       registryFor: (name) => install.registryFor(name, settings.options, context.registry),
-      request: { signal: context.signal, transport: await install.transportFor(settings) },
+      request: {
+        signal: context.signal,
+        timeout: await install.configuredTimeLimit(async () => settings),
+        transport: await install.transportFor(settings),
+      },
     },
     subject,
   );
