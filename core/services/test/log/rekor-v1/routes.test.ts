@@ -513,6 +513,24 @@ describe("Rekor's v1 API", () => {
     assert.equal((await create(hashedRekord('two', makeKey()))).statusCode, 201);
   });
 
+  it('limits entries of one issuer, whichever thread has verified them', async () => {
+    const { issue } = await makeAuthority();
+    const certified = async (email: string, issuer: string): Promise<Proposal> => {
+      const { privateKey } = makeKey();
+      const name = extension(oids.subjectAlternativeName, der.sequence(der.tlv(0x81, utf8(email))));
+      const extensions = [codeSigning, name, ...fulcioExtensions({ issuer })];
+      const pem = toPem('CERTIFICATE', await issue(extensions, signerFromPrivateKey(privateKey)));
+      return hashedRekord(email, { privateKey, pem });
+    };
+    await open(1, { workers: 1, limits: { issuer: { perSecond: 0.01, burst: 2 } } });
+    const people = ['a', 'b', 'c', 'd', 'e'].map((name) => certified(`${name}@example.com`, 'https://issuer.example'));
+    const answers = await Promise.all((await Promise.all(people)).map(create));
+    assert.deepEqual(answers.map(({ statusCode }) => statusCode).sort(), [201, 201, 429, 429, 429]);
+    const refused = answers.find(({ statusCode }) => statusCode === 429);
+    assert.match(refused?.json().message, /^too many entries of this issuer/);
+    assert.equal((await create(await certified('a@example.com', 'https://other.example'))).statusCode, 201);
+  });
+
   it('lets only holders of a token read a private log', async () => {
     const token = 'a-token-of-some-length';
     await open(1, { readTokens: [token] });
