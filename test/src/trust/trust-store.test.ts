@@ -13,7 +13,7 @@ import {
 } from '@signet/client/trust/tuf';
 import { fromUtf8, utf8 } from '@signet/primitives/formats';
 import { generateSigner } from '@signet/primitives/keys';
-import { changeOf, propose, roleLifetimes, signProposal } from '@signet/services/tuf';
+import { changeOf, propose, roleLifetimes, signProposal, TufRepository } from '@signet/services/tuf';
 import { TufScene, targetsOf } from './tuf-scene.ts';
 
 describe('trust fetched from a repository', () => {
@@ -121,6 +121,42 @@ describe('trust fetched from a repository', () => {
       await new Promise((resolve) => server.close(resolve));
     }
   });
+
+  it('is refused when the repository goes back behind a root that took its online key away', async () => {
+    const before = new Map(scene.repository.files);
+    await store().load(reference());
+    later(10_000);
+    const online = generateSigner('PKIX_ED25519');
+    const change = { root: { online } };
+    const proposal = await propose(join(scene.directory, 'p'), scene.repository.current, change, scene.now);
+    await signProposal(proposal, scene.holder);
+    const repository = await TufRepository.open({
+      directory: join(scene.directory, 'tuf'),
+      signers: { online, offline: [scene.holder] },
+      clock: scene.clock,
+    });
+    await repository.apply(changeOf(proposal));
+    let files: ReadonlyMap<string, Uint8Array> = repository.files;
+    const server = createServer((request, response) => {
+      const bytes = files.get((request.url ?? '').slice('/tuf/'.length));
+      response.writeHead(bytes === undefined ? 404 : 200).end(bytes);
+    });
+    await scene.stopServing();
+    await new Promise<void>((resolve) => server.listen(Number(new URL(scene.url).port), '127.0.0.1', resolve));
+    try {
+      assert.equal((await store().refresh(reference())).root.version, 2);
+      // All that a thief of the old online key can sign, and the first root, without the second one.
+      files = before;
+      await assert.rejects(store().refresh(reference()), { code: 'ERR_TRUST_REPOSITORY' });
+      later(roleLifetimes.timestamp);
+      await assert.rejects(store().load(reference()), { code: 'ERR_TRUST_REPOSITORY' });
+      files = repository.files;
+      assert.equal((await store({ offline: true }).load(reference())).root.version, 2);
+    } finally {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  }).timeout(60_000);
 
   it('travels in an archive to where there is no network, and never backwards', async () => {
     await store().load(reference());

@@ -54,9 +54,10 @@ class RequestFetcher extends BaseFetcher {
 }
 
 /**
- * Reads a repository with tuf-js, starting from the pinned root every time, so that nobody who can write a cache can put a root into it.
- * The metadata of `before` comes along so that versions cannot go back.
+ * Reads a repository with tuf-js, starting from the newest root of `before`, or else from the pinned one, and with the other metadata of
+ * `before`, so that neither roots nor versions can go back.
  *
+ * @param before a copy that was verified from the pinned root upwards: nobody who can write a cache can put a root into it
  * @throws ERR_TRUST_REPOSITORY with tuf-js's words; ERR_TRUST_EXPIRED when what the repository serves has expired; ERR_NETWORK and the
  *   others of a request
  */
@@ -71,7 +72,9 @@ export async function fetchRepository(
   const roots = new Map<string, Uint8Array>();
   const fetcher = new RequestFetcher(options, roots);
   try {
-    await writeFile(join(directory, 'root.json'), pinned);
+    // The newest root that was seen, not the pinned one: a repository that hides later roots could else go back behind them, with the
+    // keys that they took away (TUF §5.3).
+    await writeFile(join(directory, 'root.json'), before?.roots.at(-1) ?? pinned);
     for (const role of ['timestamp', 'snapshot', 'targets'] as const) {
       if (before !== undefined) await writeFile(join(directory, `${role}.json`), before[role]);
     }
@@ -93,7 +96,10 @@ export async function fetchRepository(
     return {
       url,
       refreshed: (options.clock ?? (() => new Date()))(),
-      roots: [...roots].sort(([a], [b]) => Number.parseInt(a, 10) - Number.parseInt(b, 10)).map(([, bytes]) => bytes),
+      roots: [
+        ...(before?.roots ?? []),
+        ...[...roots].sort(([a], [b]) => Number.parseInt(a, 10) - Number.parseInt(b, 10)).map(([, bytes]) => bytes),
+      ],
       timestamp: await read('timestamp'),
       snapshot: await read('snapshot'),
       targets: await read('targets'),
