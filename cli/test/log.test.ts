@@ -26,10 +26,16 @@ describe('signet log', () => {
   let ready: { log: string; trustedRoot: string; signingConfig: string; data: string; readers: string };
   const signer = generateSigner();
 
+  const preloaded: string[] = [];
+
   function start(...words: string[]): ChildProcess {
-    return spawn(process.execPath, ['--conditions=@signet/source', main, 'log', ...words], {
+    return spawn(process.execPath, ['--conditions=@signet/source', ...preloaded, main, 'log', ...words], {
       cwd: directory,
-      env: { ...process.env, SIGNET_CACHE: join(directory, 'cache') },
+      env: {
+        ...process.env,
+        SIGNET_CACHE: join(directory, 'cache'),
+        SIGNET_TEST_DISK_FAILS: join(directory, 'broken'),
+      },
     });
   }
 
@@ -138,6 +144,50 @@ describe('signet log', () => {
       body: '{"overlapSeconds":0}',
     });
     assert.equal(stranger.status, 401);
+  });
+
+  it('serve names the port that another program has, and what to do', async () => {
+    const port = new URL(ready.log).port;
+    const { code, stderr } = await signet('serve', '--data', 'other', '--port', port);
+    assert.equal(code, 2);
+    assert.match(stderr, /ERR_LISTEN/);
+    assert.match(stderr, new RegExp(`Port ${port} of 127.0.0.1 is taken by another program; stop that program, or`));
+    assert.match(stderr, /choose another with --port/);
+    assert.doesNotMatch(stderr, /\n {4}at /);
+  });
+
+  it('serve ends when the disk fails a sync, and what it had acknowledged is there afterwards', async () => {
+    const first = ready;
+    preloaded.push(`--import=${new URL('failing-sync.mjs', import.meta.url).href}`);
+    let failing: ChildProcess;
+    try {
+      failing = await serve('--data', 'failing', '--port', '0');
+    } finally {
+      preloaded.pop();
+    }
+    const { log } = ready;
+    assert.equal((await submit('kept')).status, 201);
+    let stderr = '';
+    failing.stderr?.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    await writeFile(join(directory, 'broken'), '');
+    const ended = once(failing, 'close');
+    // An answer that says no, or none: the process may be gone before it is written.
+    const status = await submit('lost', log).then(
+      (answer) => answer.status,
+      () => 'no answer',
+    );
+    assert.ok(status !== 201, `${status}`);
+    const [code, signal] = await ended;
+    assert.ok(code !== 0 && signal === null, `ended with ${code} ${signal}`);
+    assert.match(stderr, /ERR_LOG_STORAGE/);
+    await rm(join(directory, 'broken'));
+    const again = await serve('--data', 'failing');
+    const { entries } = await json('search', '--key', 'key.pem', '--log', ready.log, ...trust());
+    assert.ok(entries.length >= 1);
+    await stop(again);
+    ready = first;
   });
 
   it('info shows the verified checkpoint', async () => {
