@@ -131,4 +131,30 @@ trustRoots:
     await extend(`, sha256: '${'0'.repeat(64)}'`);
     await expect(2, /not the policy that extends pins/);
   });
+
+  it('is what made-up packages are judged by, too', async () => {
+    const cases = (expected: string) =>
+      writeFile(
+        join(project, 'trust-policy.test.yaml'),
+        `- name: a stranger
+  package: '@example/greeting@2.0.0'
+  evidence: [ { issuer: ${JSON.stringify(scene.instance.urls.oidc)}, subject: mallory@example.com } ]
+  expect: ${expected}
+`,
+      );
+    const test = () => scene.workshop.signet(['policy', 'test'], { cwd: project });
+    await cases('[TP111]');
+    const passed = await test();
+    assert.equal(passed.code, 0, passed.stdout + passed.stderr);
+    assert.match(passed.stdout, /✔ a stranger: TP111/);
+    await cases('allowed');
+    assert.equal((await test()).code, 10);
+    await age();
+    await operatorSays(scene.instance.policy('mallory@example.com'));
+    const other = await test();
+    assert.equal(other.code, 0, other.stdout + other.stderr);
+    proxy.tamper = async () => ({ status: 200, headers: {}, body: Buffer.from('{}') });
+    await age();
+    assert.notEqual((await test()).code, 0, 'rules that nobody signed are not tested either');
+  });
 });

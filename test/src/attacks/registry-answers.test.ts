@@ -73,11 +73,41 @@ describe('attack: what a registry answers', function () {
     assert.equal(code, 0, stderr);
   });
 
-  it('evidence that never comes is given up when the person gives up, and nothing is unpacked', async () => {
+  it('evidence that never comes is given up after a while, and nothing is unpacked', async () => {
     proxy.tamper = async (passing) => (isEvidence(passing) ? undefined : await passing.forward());
-    const result = await scene.workshop.signet(['ci', '--no-cache'], { cwd: project, timeout: 6_000 });
-    assert.notEqual(result.code, 0);
-    await assert.rejects(access(file('node_modules')));
+    const result = await scene.workshop.signet(['ci', '--no-cache'], {
+      cwd: project,
+      env: { npm_config_fetch_timeout: '500' },
+    });
+    assert.equal(result.code, 13, result.stderr);
+    assert.match(result.stderr, /the registry \(.*attestations.*\) did not answer within 0\.5 s.*ERR_NETWORK_TIMEOUT/);
+    await assert.rejects(access(file('node_modules')), 'nothing is unpacked');
+  });
+
+  it('evidence that begins and never ends is given up just so', async () => {
+    proxy.tamper = async (passing, response) => {
+      if (!isEvidence(passing)) return await passing.forward();
+      response.writeHead(200, { 'content-type': 'application/json' }).write('{"attestations":[');
+      return undefined;
+    };
+    const result = await scene.workshop.signet(['ci', '--no-cache'], {
+      cwd: project,
+      env: { npm_config_fetch_timeout: '500' },
+    });
+    assert.equal(result.code, 13, result.stderr);
+    assert.match(result.stderr, /ERR_NETWORK_TIMEOUT/);
+    await assert.rejects(access(file('node_modules')), 'nothing is unpacked');
+  });
+
+  it('false evidence is said once, and not also that there is none', async () => {
+    proxy.tamper = async (passing) => {
+      const answer = await passing.forward();
+      return isEvidence(passing)
+        ? { ...answer, body: Buffer.from(answer.body.toString('utf8').replaceAll('"sig":"M', '"sig":"N')) }
+        : answer;
+    };
+    const lines = await assertRefused(11, /TP102/);
+    assert.doesNotMatch(lines, /TP110/);
   });
 
   it('the evidence of another version of the same package and publisher is refused', async () => {

@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
+import type { Policy } from '@signet/client/policy';
 import { inert, SignetError } from '@signet/primitives/basics';
-import { type Command, textOption } from '../../command.ts';
+import { type Command, type CommandContext, textOption } from '../../command.ts';
+import { trustSources } from '../../evidence-sources.ts';
 import { exitCodes } from '../../exit-codes.ts';
 import { paint } from '../../terminal.ts';
-import { policyOption, readPolicyFile } from './policy-text.ts';
+import { type PolicyText, policyOption, readPolicyFile } from './policy-text.ts';
 
 export const test: Command = {
   name: 'policy test',
@@ -13,6 +15,7 @@ export const test: Command = {
   details: [
     'trust-policy.test.yaml is a list of cases: name, package (name@version), evidence (a list of issuer, subject, claims,\n' +
       'predicateType, trustRoot, time) and expect: allowed, or the codes of violations. Ends with 10 when a case comes out otherwise.',
+    'Rules of policies that it extends count too; they are fetched as for an installation.',
   ],
   examples: [{ command: 'signet policy test', explanation: 'the cases of trust-policy.test.yaml' }],
   options: {
@@ -21,9 +24,9 @@ export const test: Command = {
   },
   async run(context, values) {
     const { evaluatePolicy, parsePolicy, parsePolicyCases } = await import('@signet/client/policy');
-    const { text, shownAs } = await readPolicyFile(context, values);
-    const { extends: layers = [], ...policy } = parsePolicy(text, { path: shownAs });
-    for (const { url } of layers) context.note(`! cases are judged without the rules of ${inert(url)}`);
+    const file = await readPolicyFile(context, values);
+    const own = parsePolicy(file.text, { path: file.shownAs });
+    const policy = own.extends === undefined ? own : await withExtended(context, file);
     const path = resolve(context.cwd, textOption(values, 'cases') ?? 'trust-policy.test.yaml');
     const casesAs = relative(context.cwd, path) || path;
     const casesText = await readFile(path, 'utf8').catch((cause: unknown) => {
@@ -45,3 +48,10 @@ export const test: Command = {
     return results.every(({ passed }) => passed) ? exitCodes.ok : exitCodes.policyDenied;
   },
 };
+
+/** The policy with the rules of those that it extends, as an installation here would have them. */
+async function withExtended(context: CommandContext, { path, shownAs }: PolicyText): Promise<Policy> {
+  const install = await import('@signet/client/preflight');
+  const { settings } = await install.openNpmProject({ cwd: context.cwd, env: context.env });
+  return (await install.loadPolicy(path, shownAs, undefined, trustSources(context, install, settings))).policy;
+}

@@ -1,7 +1,7 @@
 import { fromUtf8, parseJson, SignetError } from '@signet/primitives/basics';
 import { noRetry, request } from '../http/index.ts';
 import { isJsonObject, own, toPurl } from '../npm/lockfile/index.ts';
-import type { EvidenceRequest } from './evidence.ts';
+import { type EvidenceRequest, timeLimit } from './evidence.ts';
 import { mapConcurrently } from './pool.ts';
 import type { Registry } from './registry.ts';
 
@@ -61,9 +61,11 @@ export function batchKey({ name, version }: WantedEvidence): string {
 async function askOnce(
   packages: readonly WantedEvidence[],
   registry: Registry,
-  { timeout, signal, transport }: EvidenceRequest,
+  options: EvidenceRequest,
 ): Promise<Map<string, { readonly attestations: readonly unknown[] } | null> | undefined> {
   const asked = new Set(packages.map(batchKey));
+  const { signal, transport } = options;
+  const timeout = await timeLimit(options);
   try {
     const { body } = await request(new URL('-/signet/v1/attestations:batch', registry.url), {
       service: 'the registry',

@@ -4,8 +4,8 @@ import type { Registry } from './registry.ts';
 
 /** How evidence is fetched. */
 export interface EvidenceRequest {
-  /** Milliseconds for one attempt, default 20 000. */
-  readonly timeout?: number;
+  /** Milliseconds for one attempt, default 20 000; a function is asked when the first attempt is made. */
+  readonly timeout?: number | (() => Promise<number | undefined>) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** What carries the request instead of `node:http` and `node:https`. */
   readonly transport?: Transport | undefined;
@@ -29,6 +29,7 @@ export async function fetchAttestations(
 ): Promise<unknown> {
   const path = `-/npm/v1/attestations/${name.replace('/', '%2f')}@${encodeURIComponent(version)}`;
   const what = `the attestations of ${name}@${version}`;
+  const timeout = await timeLimit(options);
   let body: Uint8Array;
   try {
     const response = await request(new URL(path, registry.url), {
@@ -38,7 +39,7 @@ export async function fetchAttestations(
       alsoAccept: [404],
       signal: options.signal,
       transport: options.transport,
-      ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
+      ...(timeout === undefined ? {} : { timeout }),
     });
     if (response.status === 404) return undefined;
     body = response.body;
@@ -64,4 +65,9 @@ export async function fetchAttestations(
       { cause },
     );
   }
+}
+
+/** How long one attempt may take, milliseconds. */
+export async function timeLimit({ timeout }: EvidenceRequest): Promise<number | undefined> {
+  return typeof timeout === 'function' ? await timeout() : timeout;
 }

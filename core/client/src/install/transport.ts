@@ -4,6 +4,9 @@ import type { NpmSettings } from './npm-settings.ts';
 /** Settings under which Node by itself would not go the way that npm goes: proxies, certificates, addresses. */
 const special = ['proxy', 'httpsProxy', 'ca', 'cafile', 'cert', 'key', 'localAddress'];
 
+/** Milliseconds; npm's own default of five minutes is for tarballs. */
+const ownTimeLimit = 20_000;
+
 /** npm's client looks at these by itself. */
 const proxyVariables = ['HTTP_PROXY', 'HTTPS_PROXY', 'PROXY', 'http_proxy', 'https_proxy', 'proxy'];
 
@@ -49,6 +52,18 @@ export function configuredTransport(settings: (() => Promise<NpmSettings>) | und
     const configured: Transport | undefined = settings && (await transportFor(await settings()));
     return await (configured ?? directTransport)(url, request);
   };
+}
+
+/**
+ * How long an attempt at a registry may take: what npm's `fetch-timeout` says, where it is shorter than what Signet waits by itself.
+ *
+ * @returns milliseconds; undefined for Signet's own
+ */
+export async function configuredTimeLimit(
+  settings: (() => Promise<NpmSettings>) | undefined,
+): Promise<number | undefined> {
+  const limit = (await settings?.())?.options.timeout;
+  return typeof limit === 'number' && limit > 0 && limit < ownTimeLimit ? limit : undefined;
 }
 
 type NpmResponse = Awaited<ReturnType<typeof import('npm-registry-fetch')>>;

@@ -13,16 +13,21 @@ import type { Violation, ViolationCode } from './violation.ts';
  * issuers, and nothing distrusted counts.
  *
  * @param evidenceNeeded whether some rule asks for evidence, so that somebody must be able to vouch for it
- * @returns the attestations that rules may rely on, and what is wrong with the others
+ * @returns the attestations that rules may rely on, what is wrong with the others, and the types that these were labelled with
  */
 export function checkEvidence(
   policy: Policy,
   owners: readonly TrustRootReference[],
   facts: PackageFacts,
   evidenceNeeded: boolean,
-): { accepted: readonly AttestationFacts[]; violations: Violation[] } {
+): {
+  accepted: readonly AttestationFacts[];
+  refused: readonly (string | undefined)[];
+  violations: Violation[];
+} {
   const subject = `${facts.name}@${facts.version}`;
   const violations = (facts.invalid ?? []).map((invalid) => invalidEvidence(invalid, subject, owners));
+  const unproven = (facts.invalid ?? []).map(typeOf);
   const always = { severity: 'error', package: subject } as const;
   const [owner, second] = owners;
   if (second !== undefined || (owner === undefined && (evidenceNeeded || facts.attestations.length > 0))) {
@@ -34,7 +39,8 @@ export function checkEvidence(
       found: owners.map(({ name }) => name).join(', ') || 'none',
       next: `correct trustRoots in ${policy.path}`,
     });
-    return { accepted: [], violations };
+    // Whatever there may be, nobody can say what it is worth.
+    return { accepted: [], refused: [undefined], violations };
   }
   const banned = distrustedBytes(policy.distrust, facts.integrity);
   if (banned !== undefined) {
@@ -86,8 +92,11 @@ export function checkEvidence(
     }
     return distrust === undefined;
   });
-  return { accepted, violations };
+  const refused = facts.attestations.filter((attestation) => !accepted.includes(attestation));
+  return { accepted, refused: [...unproven, ...refused.map(typeOf)], violations };
 }
+
+const typeOf = ({ predicateType }: { readonly predicateType?: string }): string | undefined => predicateType;
 
 /** What is more than a signature that does not verify. */
 const codes: Readonly<Record<string, ViolationCode>> = {

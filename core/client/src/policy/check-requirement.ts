@@ -14,7 +14,7 @@ import type {
   SignatureRequirement,
 } from './policy.ts';
 import { compareSigner, type Difference } from './publisher.ts';
-import type { Violation } from './violation.ts';
+import type { Violation, ViolationCode } from './violation.ts';
 
 /** A violation as a requirement knows it: rule, severity and package are the evaluator's to add. */
 export type Problem = Omit<Violation, 'severity' | 'rule' | 'package'>;
@@ -34,6 +34,28 @@ export function checkRequirement(policy: Policy, requirement: Requirement, all: 
   if (requirement.kind === 'signature') return checkSignature(policy, requirement, facts);
   return checkAttestation(policy, requirement, facts, now);
 }
+
+/**
+ * Whether a problem is only that something is missing, of which there is something that does not hold: that says more exactly what is
+ * wrong, and denies the package in any case.
+ *
+ * @param refused types of evidence that is there and does not count; undefined for one without a label
+ */
+export function isExplained(
+  { code }: Problem,
+  requirement: Requirement,
+  refused: readonly (string | undefined)[],
+): boolean {
+  if (!missing.has(code)) return false;
+  return refused.some((type) => {
+    if (requirement.kind === 'registrySignature') return type === registrySignatureType;
+    if (type === registrySignatureType) return false;
+    if (type === undefined || requirement.kind === 'signature') return true;
+    return requirement.kind === 'provenance' ? provenanceTypes.includes(type) : type === requirement.predicateType;
+  });
+}
+
+const missing: ReadonlySet<ViolationCode> = new Set(['TP103', 'TP110', 'TP115', 'TP130']);
 
 /** What publishers signed. */
 export function withoutRegistrySignature(attestations: readonly AttestationFacts[]): readonly AttestationFacts[] {

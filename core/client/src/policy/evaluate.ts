@@ -2,7 +2,7 @@ import { SignetError } from '@signet/primitives/basics';
 import { checkEvidence } from './check-evidence.ts';
 import { checkPin, type PinContext } from './check-pin.ts';
 import { checkReleaseAge } from './check-release-age.ts';
-import { checkRequirement, withoutRegistrySignature } from './check-requirement.ts';
+import { checkRequirement, isExplained, withoutRegistrySignature } from './check-requirement.ts';
 import { applyExceptions } from './exceptions.ts';
 import type { PackageFacts } from './facts.ts';
 import { matchesName } from './name-pattern.ts';
@@ -31,10 +31,14 @@ export function evaluatePolicy(
   const now = options.now ?? new Date();
   const rules = policy.rules.filter(({ match }) => matchesName(match, name, version));
   const owners = ownersOf(policy, name);
-  const { accepted, violations } = checkEvidence(policy, owners, facts, rules.length > 0);
+  const { accepted, refused, violations } = checkEvidence(policy, owners, facts, rules.length > 0);
   for (const rule of rules) {
     const known = { ...facts, attestations: accepted };
-    const problems = rule.require.flatMap((requirement) => checkRequirement(policy, requirement, known, now));
+    const problems = rule.require.flatMap((requirement) =>
+      checkRequirement(policy, requirement, known, now).filter(
+        (problem) => !isExplained(problem, requirement, refused),
+      ),
+    );
     const severity = rule.mode === 'warn' ? 'warning' : 'error';
     const tooYoung = options.publishing === true ? [] : checkReleaseAge(rule, known, now);
     for (const problem of [...problems, ...tooYoung]) {

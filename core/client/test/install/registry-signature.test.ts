@@ -59,7 +59,7 @@ describe('a rule that demands the registry’s own signature', () => {
     assert.equal(await judge(`p@1.0.0:${integrity}`, '2025-01-29T00:00:00Z'), 'TP103 error');
   });
   it('takes one over other bytes for false evidence', async () => {
-    assert.equal(await judge('p@1.0.0:sha512-x'), 'TP102 error, TP103 error');
+    assert.equal(await judge('p@1.0.0:sha512-x'), 'TP102 error');
   });
 });
 
