@@ -27,7 +27,8 @@ export type Transport = (url: string, request: TransportRequest) => Promise<Tran
  */
 export const directTransport: Transport = async (url, request) => {
   const target = new URL(url);
-  const { request: open } = target.protocol === 'https:' ? await import('node:https') : await import('node:http');
+  // Not imported: a module namespace of node:http reads all of its members, one of which loads all that fetch consists of.
+  const { request: open } = process.getBuiltinModule(target.protocol === 'https:' ? 'node:https' : 'node:http');
   const { method, headers, body, signal } = request;
   // Compression pays on the way through the internet, and costs more than it saves on the way to this machine.
   const encoding = target.protocol === 'https:' ? { 'accept-encoding': 'gzip, br' } : {};

@@ -1,5 +1,3 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { SignetError } from '@signet/primitives/formats';
 import { IdentityToken } from './identity-token.ts';
 import type { TokenSource } from './token-source.ts';
@@ -12,6 +10,8 @@ export const circleciToken: TokenSource = {
   name: 'CircleCI',
   unavailable: (env) => (env.CIRCLECI ? undefined : 'this is not a CircleCI job'),
   async obtain({ env, audience, signal }) {
+    const { execFile } = process.getBuiltinModule('node:child_process');
+    const { promisify } = process.getBuiltinModule('node:util');
     let stdout: string;
     try {
       // One program, no shell; the audience stands in JSON and cannot become a flag.

@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process';
-
 /**
  * Asks the desktop to open a page. Never through a shell: the URL is one argument of one program, and only http and https
  * are passed on. Whether a browser really opened cannot be known, so the caller shows the URL as well.
@@ -7,6 +5,7 @@ import { spawn } from 'node:child_process';
 export function openBrowser(url: URL, platform: NodeJS.Platform = process.platform): void {
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return;
   const [program, ...before] = opener(platform);
+  const { spawn } = process.getBuiltinModule('node:child_process');
   const child = spawn(program, [...before, url.href], { stdio: 'ignore', detached: true, shell: false });
   // No opener (a server, a container): the person follows the printed URL instead.
   child.on('error', () => undefined);

@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { delimiter, dirname, isAbsolute, join, relative, resolve } from 'node:path';
@@ -103,6 +102,7 @@ function cleanEnvironment(env: Environment): NodeJS.ProcessEnv {
 }
 
 function git(program: string, cwd: string, env: NodeJS.ProcessEnv, args: readonly string[]): Promise<Uint8Array> {
+  const { execFile } = process.getBuiltinModule('node:child_process');
   return new Promise((resolve, reject) => {
     execFile(program, [...args], { cwd, env, encoding: 'buffer', maxBuffer: maxBytes }, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, isAbsolute, join, relative } from 'node:path';
@@ -57,6 +56,8 @@ export interface RunNpmOptions {
  */
 export function runNpm(program: NpmProgram, args: readonly string[], options: RunNpmOptions): Promise<number> {
   const { cwd, env, stdout, stderr, signal } = options;
+  // Loaded where a program is started, which a run that only checks never does.
+  const { spawn } = process.getBuiltinModule('node:child_process');
   return new Promise((resolve, reject) => {
     const child = spawn(program.file, [...program.args, ...args], {
       cwd,

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { digest } from '../crypto/index.ts';
 import {
   fromBase64,
@@ -98,6 +97,7 @@ function run(program: string, args: readonly string[], input: string, options: E
   const timeout = options.timeout ?? defaultTimeout;
   return new Promise((resolve, reject) => {
     const env = options.env ?? process.env;
+    const { spawn } = process.getBuiltinModule('node:child_process');
     const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env, windowsHide: true });
     const chunks: Buffer[] = [];
     let length = 0;
