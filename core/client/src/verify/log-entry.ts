@@ -64,14 +64,11 @@ export function verifyLogEntry(entry: TransparencyLogEntry, trust: TrustMaterial
   if (integratedTime === undefined && proof === undefined) {
     throw new SignetError('ERR_LOG_MISSING', 'a log entry has neither a promise nor a proof with a checkpoint');
   }
-  return {
-    entry,
-    log,
-    // The promise signs the log's own number; without it only the place in the tree is proved.
-    index: integratedTime === undefined && inclusionProof !== undefined ? inclusionProof.logIndex : entry.logIndex,
-    ...(proof === undefined ? {} : { proof }),
-    ...(integratedTime === undefined ? {} : { integratedTime }),
-  };
+  // The promise signs the log's own number; without it only the place in the tree is proved.
+  const index = integratedTime === undefined && inclusionProof !== undefined ? inclusionProof.logIndex : entry.logIndex;
+  if (proof === undefined)
+    return integratedTime === undefined ? { entry, log, index } : { entry, log, index, integratedTime };
+  return integratedTime === undefined ? { entry, log, index, proof } : { entry, log, index, proof, integratedTime };
 }
 
 function logValidAt(logs: readonly TrustedLog[], time: Date): TrustedLog {

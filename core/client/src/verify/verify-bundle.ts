@@ -107,15 +107,15 @@ export function verifyBundle(bundle: unknown, options: VerifyOptions): VerifiedB
     checkSubject(statement, artifact);
     checks.push('the artifact is a subject of the statement');
   }
-  return {
-    signer,
-    ...(content.kind === 'dsse' ? { envelope: content.envelope } : { message: { signature } }),
-    ...(statement === undefined ? {} : { statement }),
+  const common = {
     timestamps,
     logEntries: logEntries.map((entry) => describeEntry(entry, witnessed?.get(entry))),
     trustRoot: trust.name,
     checks,
   };
+  if (content.kind === 'message') return { signer, message: { signature }, ...common };
+  const { envelope } = content;
+  return statement === undefined ? { signer, envelope, ...common } : { signer, envelope, statement, ...common };
 }
 
 function readKey(bundle: Bundle, options: VerifyOptions): SigningKey {
@@ -365,14 +365,16 @@ function describeEntry(
   { entry, log, index, proof, integratedTime }: ProvenLogEntry,
   cosignatures: readonly VerifiedCosignature[] | undefined,
 ): VerifiedLogEntry {
-  return {
+  const { kind, version } = entry;
+  const described: { -readonly [Key in keyof VerifiedLogEntry]: VerifiedLogEntry[Key] } = {
     baseUrl: log.baseUrl,
     logId: log.logId,
     index,
-    ...(proof === undefined ? {} : { origin: proof.checkpoint.origin }),
-    ...(cosignatures === undefined ? {} : { cosignatures }),
-    ...(integratedTime === undefined ? {} : { integratedTime }),
-    kind: entry.kind,
-    version: entry.version,
+    kind,
+    version,
   };
+  if (proof !== undefined) described.origin = proof.checkpoint.origin;
+  if (cosignatures !== undefined) described.cosignatures = cosignatures;
+  if (integratedTime !== undefined) described.integratedTime = integratedTime;
+  return described;
 }

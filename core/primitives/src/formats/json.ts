@@ -1,4 +1,4 @@
-import { fromBase64, fromUtf8 } from './bytes.ts';
+import { decodeBase64, fromBase64, fromUtf8 } from './bytes.ts';
 import { describeValue } from './describe-value.ts';
 import type { ErrorCode } from './error-codes.ts';
 import { SignetError } from './errors.ts';
@@ -104,10 +104,16 @@ function countKeys(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   let count = 0;
   if (Array.isArray(value)) {
-    for (const element of value) count += countKeys(element);
+    for (const element of value) if (typeof element === 'object') count += countKeys(element);
     return count;
   }
-  for (const key of Object.keys(value)) count += 1 + countKeys((value as JsonObject)[key]);
+  for (const key in value) {
+    // Where somebody gave all objects of this process more keys, those are not the document's.
+    if (!Object.hasOwn(value, key)) continue;
+    count++;
+    const member = (value as JsonObject)[key];
+    if (typeof member === 'object') count += countKeys(member);
+  }
   return count;
 }
 
@@ -191,6 +197,35 @@ function endOfString(json: string, start: number, what: string): number {
 }
 
 const maxInt64 = 2n ** 63n - 1n;
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** False as well where a prototype has more: then the object's own keys are to be looked at by themselves. */
+function hasOnly(object: JsonObject, known: ReadonlySet<string> | undefined): boolean {
+  if (known === undefined) return true;
+  for (const key in object) if (!known.has(key)) return false;
+  return true;
+}
+
+function nonEmptyBytes(value: unknown): Uint8Array | undefined {
+  return typeof value === 'string' && value.length > 0 ? decodeBase64(value) : undefined;
+}
+
+/** A decimal number without leading zeros; undefined for another text or more than 19 digits. */
+function decimal(text: string): bigint | undefined {
+  const { length } = text;
+  if (length === 0 || length > 19 || (length > 1 && text.charCodeAt(0) === 0x30)) return undefined;
+  let value = 0;
+  for (let at = 0; at < length; at++) {
+    const digit = text.charCodeAt(at) - 0x30;
+    if (digit < 0 || digit > 9) return undefined;
+    value = value * 10 + digit;
+  }
+  return BigInt(length < 16 ? value : text);
+}
+
 const timestampPattern = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
 
 /**
@@ -213,30 +248,28 @@ export class JsonReader {
 
   /** `value` as an object; with `known` keys, no others. */
   object(value: unknown, path: string, known?: ReadonlySet<string>): JsonObject {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw this.error(path, 'an object', value);
-    if (known !== undefined) {
-      for (const key of Object.keys(value)) {
-        if (!known.has(key)) {
-          const expected = `only ${[...known].join(', ')}`;
-          throw new SignetError(
-            this.#code,
-            `${path}: unknown field ${inert(JSON.stringify(key.slice(0, 80)))}; ${expected}`,
-            {
-              expected,
-              found: inert(key.slice(0, 80)),
-            },
-          );
-        }
-      }
-    }
-    return value as JsonObject;
+    if (isObject(value) && hasOnly(value, known)) return value;
+    if (!isObject(value)) throw this.error(path, 'an object', value);
+    const key = Object.keys(value).find((name) => known?.has(name) === false);
+    if (known === undefined || key === undefined) return value;
+    const expected = `only ${[...known].join(', ')}`;
+    throw new SignetError(
+      this.#code,
+      `${path}: unknown field ${inert(JSON.stringify(key.slice(0, 80)))}; ${expected}`,
+      {
+        expected,
+        found: inert(key.slice(0, 80)),
+      },
+    );
   }
 
   /** The field's value, or undefined where it is absent or null. */
   optional(parent: JsonObject, key: string): unknown {
-    if (!Object.hasOwn(parent, key)) return undefined;
-    return parent[key] ?? undefined;
+    const value = parent[key];
+    return value === undefined || value === null || !Object.hasOwn(parent, key) ? undefined : value;
   }
+
+  // Paths are put together for errors alone: for most values that would be the greater part of the work.
 
   required(parent: JsonObject, key: string, path: string): unknown {
     const value = this.optional(parent, key);
@@ -245,12 +278,12 @@ export class JsonReader {
   }
 
   field(parent: JsonObject, key: string, path: string, known?: ReadonlySet<string>): JsonObject {
-    return this.object(this.required(parent, key, path), `${path}.${key}`, known);
+    const value = this.required(parent, key, path);
+    return isObject(value) && hasOnly(value, known) ? value : this.object(value, `${path}.${key}`, known);
   }
 
   optionalField(parent: JsonObject, key: string, path: string, known?: ReadonlySet<string>): JsonObject | undefined {
-    const value = this.optional(parent, key);
-    return value === undefined ? undefined : this.object(value, `${path}.${key}`, known);
+    return this.optional(parent, key) === undefined ? undefined : this.field(parent, key, path, known);
   }
 
   /** A repeated field; absent is empty. */
@@ -263,13 +296,13 @@ export class JsonReader {
   }
 
   string(parent: JsonObject, key: string, path: string): string {
-    return this.stringValue(this.required(parent, key, path), `${path}.${key}`);
+    const value = this.required(parent, key, path);
+    return typeof value === 'string' ? value : this.stringValue(value, `${path}.${key}`);
   }
 
   /** A string field of which the empty value is the default. */
   optionalString(parent: JsonObject, key: string, path: string): string | undefined {
-    const value = this.optional(parent, key);
-    return value === undefined ? undefined : this.stringValue(value, `${path}.${key}`);
+    return this.optional(parent, key) === undefined ? undefined : this.string(parent, key, path);
   }
 
   stringValue(value: unknown, path: string): string {
@@ -278,7 +311,8 @@ export class JsonReader {
   }
 
   bytes(parent: JsonObject, key: string, path: string): Uint8Array {
-    return this.bytesValue(this.required(parent, key, path), `${path}.${key}`);
+    const value = this.required(parent, key, path);
+    return nonEmptyBytes(value) ?? this.bytesValue(value, `${path}.${key}`);
   }
 
   /** Canonical padded base64, not empty. */
@@ -292,12 +326,21 @@ export class JsonReader {
     }
   }
 
+  /** A repeated field of hashes with this many bytes; absent is empty. */
+  hashes(parent: JsonObject, key: string, path: string, limits: { bytes: number; count: number }): Uint8Array[] {
+    return this.list(parent, key, path, limits.count).map((value, index) => {
+      const bytes = nonEmptyBytes(value) ?? this.bytesValue(value, `${path}.${key}[${index}]`);
+      if (bytes.length !== limits.bytes) throw this.error(`${path}.${key}[${index}]`, `${limits.bytes} bytes`, value);
+      return bytes;
+    });
+  }
+
   /** A non-negative int64: a decimal string, or a number that JSON numbers hold exactly. */
   int64(parent: JsonObject, key: string, path: string): bigint {
     const value = this.optional(parent, key) ?? '0';
     let result: bigint | undefined;
     if (typeof value === 'number' && Number.isSafeInteger(value)) result = BigInt(value);
-    else if (typeof value === 'string' && /^(?:0|[1-9]\d{0,18})$/.test(value)) result = BigInt(value);
+    else if (typeof value === 'string') result = decimal(value);
     if (result === undefined || result < 0n || result > maxInt64) {
       throw this.error(`${path}.${key}`, 'a non-negative 64-bit integer', value);
     }

@@ -31,7 +31,7 @@ export function hashChildren(left: Uint8Array, right: Uint8Array): Uint8Array {
 }
 
 /** Every inner node is hashed from here, one at a time; nothing keeps it. */
-const nodeInput = new Uint8Array(1 + 2 * merkleHashSize);
+const nodeInput = Buffer.alloc(1 + 2 * merkleHashSize);
 nodeInput[0] = 0x01;
 
 /** A leaf, its place, and the hashes that lead from it to the root, from the leaf upwards. */
@@ -53,27 +53,34 @@ export function rootFromInclusionProof(proof: InclusionProof): Uint8Array {
   if (index < 0n || index >= treeSize) {
     throw inclusionError(`index ${index} is outside a tree of size ${treeSize}`);
   }
-  checkHashes([leafHash, ...hashes], inclusionError);
+  checkHash(leafHash, inclusionError);
+  checkHashes(hashes, inclusionError);
   let fn = index;
   let sn = treeSize - 1n;
-  let root = leafHash;
+  // Between two levels the hash of one is no array of its own: it goes as text to where the next is hashed from.
+  let root = '';
   for (const sibling of hashes) {
     if (sn === 0n) throw inclusionError(`${hashes.length} hashes are more than a tree of size ${treeSize} has levels`);
     if ((fn & 1n) === 1n || fn === sn) {
-      root = hashChildren(sibling, root);
+      nodeInput.set(sibling, 1);
+      if (root === '') nodeInput.set(leafHash, 1 + merkleHashSize);
+      else nodeInput.write(root, 1 + merkleHashSize, 'latin1');
       // The last node of a level without a sibling rises unhashed until it is a right child.
       while ((fn & 1n) === 0n && fn !== 0n) {
         fn >>= 1n;
         sn >>= 1n;
       }
     } else {
-      root = hashChildren(root, sibling);
+      if (root === '') nodeInput.set(leafHash, 1);
+      else nodeInput.write(root, 1, 'latin1');
+      nodeInput.set(sibling, 1 + merkleHashSize);
     }
+    root = hash('sha256', nodeInput, 'binary');
     fn >>= 1n;
     sn >>= 1n;
   }
   if (sn !== 0n) throw inclusionError(`${hashes.length} hashes do not reach the root of a tree of size ${treeSize}`);
-  return root;
+  return root === '' ? leafHash : octets(root);
 }
 
 /**
@@ -152,11 +159,11 @@ export function verifyConsistency(proof: ConsistencyProof): void {
 }
 
 function checkHashes(hashes: readonly Uint8Array[], error: (reason: string) => SignetError): void {
-  for (const value of hashes) {
-    if (value.length !== merkleHashSize) {
-      throw error(`a hash has ${value.length} bytes instead of ${merkleHashSize}`);
-    }
-  }
+  for (const value of hashes) checkHash(value, error);
+}
+
+function checkHash(value: Uint8Array, error: (reason: string) => SignetError): void {
+  if (value.length !== merkleHashSize) throw error(`a hash has ${value.length} bytes instead of ${merkleHashSize}`);
 }
 
 function inclusionError(reason: string): SignetError {
@@ -177,7 +184,11 @@ function rootMismatch(which: string, found: Uint8Array, expected: Uint8Array): S
 
 function sha256(bytes: Uint8Array): Uint8Array {
   // As a string of octets the digest costs a third of what a new Buffer for it does.
-  const digest = Buffer.allocUnsafe(merkleHashSize);
-  digest.write(hash('sha256', bytes, 'binary'), 'latin1');
-  return digest;
+  return octets(hash('sha256', bytes, 'binary'));
+}
+
+function octets(text: string): Uint8Array {
+  const bytes = Buffer.allocUnsafe(text.length);
+  bytes.write(text, 'latin1');
+  return bytes;
 }

@@ -94,8 +94,10 @@ export function logKeyId(
 
 function parseSignatureLine(line: string): NoteSignature {
   if (!line.startsWith(signaturePrefix)) throw noteError('a signature line does not start with an em dash and a space');
-  const [name = '', encoded = '', ...rest] = line.slice(signaturePrefix.length).split(' ');
-  if (rest.length > 0) throw noteError('a signature line has more than a name and a signature');
+  const space = line.indexOf(' ', signaturePrefix.length);
+  const name = line.slice(signaturePrefix.length, space < 0 ? undefined : space);
+  const encoded = space < 0 ? '' : line.slice(space + 1);
+  if (encoded.includes(' ')) throw noteError('a signature line has more than a name and a signature');
   checkName(name);
   const bytes = fromBase64(encoded, 'note signature');
   if (bytes.length < 5) throw noteError('a signature is too short to hold a key hint and a signature');

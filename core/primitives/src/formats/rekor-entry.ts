@@ -1,5 +1,6 @@
 import { type BundleHashAlgorithm, hashAlgorithmName, hashAlgorithmNames } from './bundle.ts';
 import { fromBase64, fromBase64Lines, fromHex, fromUtf8, toBase64, toHex, utf8 } from './bytes.ts';
+import { type Envelope, envelopeToJson } from './dsse.ts';
 import { SignetError } from './errors.ts';
 import { canonicalize } from './jcs.ts';
 import { type JsonObject, JsonReader, parseJson } from './json.ts';
@@ -160,7 +161,7 @@ function readIntotoV2(spec: JsonObject): IntotoBody {
   const at = 'log entry.spec.content';
   const envelope = reader.field(content, 'envelope', at, intotoEnvelopeFields);
   const payload = reader.optionalString(envelope, 'payload', `${at}.envelope`);
-  return {
+  const body: IntotoBody = {
     kind: 'intoto',
     version: '0.0.2',
     payloadType: reader.string(envelope, 'payloadType', `${at}.envelope`),
@@ -170,15 +171,13 @@ function readIntotoV2(spec: JsonObject): IntotoBody {
       const path = `${at}.envelope.signatures[${index}]`;
       const object = reader.object(element, path, intotoSignatureFields);
       const keyid = reader.optionalString(object, 'keyid', path);
-      return {
-        // Rekor kept the envelope's base64 as bytes and encoded them once more.
-        signature: innerBase64(reader.bytes(object, 'sig', path), `${path}.sig`),
-        ...readSubmittedPem(reader.bytes(object, 'publicKey', path), `${path}.publicKey`),
-        ...(keyid === undefined ? {} : { keyid }),
-      };
+      // Rekor kept the envelope's base64 as bytes and encoded them once more.
+      const signature = innerBase64(reader.bytes(object, 'sig', path), `${path}.sig`);
+      const { verifier, pem } = readSubmittedPem(reader.bytes(object, 'publicKey', path), `${path}.publicKey`);
+      return keyid === undefined ? { signature, verifier, pem } : { signature, verifier, pem, keyid };
     }),
-    ...(payload === undefined ? {} : { payload }),
   };
+  return payload === undefined ? body : { ...body, payload };
 }
 
 function innerBase64(bytes: Uint8Array, path: string): Uint8Array {
@@ -423,4 +422,10 @@ export function signatureV2ToJson({ signature, verifier }: EntrySignature): Reco
 /** JSON body of `POST /api/v2/log/entries` for a hashedrekord 0.0.2 (rekor-v2-spec §6.1.1). */
 export function hashedRekordRequestV2(digest: Uint8Array, signature: EntrySignature): Record<string, unknown> {
   return { hashedRekordRequestV002: { digest: toBase64(digest), signature: signatureV2ToJson(signature) } };
+}
+
+/** JSON body of `POST /api/v2/log/entries` for a dsse 0.0.2: the envelope whole, with the key of its one signature. */
+export function dsseRequestV2(envelope: Envelope, signature: EntrySignature): Record<string, unknown> {
+  const { verifier } = signatureV2ToJson(signature);
+  return { dsseRequestV002: { envelope: envelopeToJson(envelope), verifiers: [verifier] } };
 }

@@ -1,5 +1,6 @@
 import { toBase64 } from './bytes.ts';
-import { JsonReader } from './json.ts';
+import { type JsonObject, JsonReader } from './json.ts';
+import { merkleHashSize } from './merkle.ts';
 
 /** A Merkle inclusion proof with the checkpoint that it leads to. */
 export interface TlogInclusionProof {
@@ -56,19 +57,16 @@ export function parseTlogEntry(value: unknown, path = 'tlogEntry'): Transparency
   const promise = reader.optionalField(object, 'inclusionPromise', path, promiseFields);
   const proof = reader.optionalField(object, 'inclusionProof', path, proofFields);
   const body = reader.string(object, 'canonicalizedBody', path);
+  const logId = reader.field(object, 'logId', path, logIdFields);
   return new ParsedEntry(
-    {
-      logIndex: reader.int64(object, 'logIndex', path),
-      logId: reader.bytes(reader.field(object, 'logId', path, logIdFields), 'keyId', `${path}.logId`),
-      kind: reader.string(kindVersion, 'kind', `${path}.kindVersion`),
-      version: reader.string(kindVersion, 'version', `${path}.kindVersion`),
-      integratedTime: reader.int64(object, 'integratedTime', path),
-      ...(promise === undefined
-        ? {}
-        : { signedEntryTimestamp: reader.bytes(promise, 'signedEntryTimestamp', `${path}.inclusionPromise`) }),
-      ...(proof === undefined ? {} : { inclusionProof: parseProof(proof, `${path}.inclusionProof`) }),
-      canonicalizedBody: reader.bytesValue(body, `${path}.canonicalizedBody`),
-    },
+    reader.int64(object, 'logIndex', path),
+    reader.bytes(logId, 'keyId', `${path}.logId`),
+    reader.string(kindVersion, 'kind', `${path}.kindVersion`),
+    reader.string(kindVersion, 'version', `${path}.kindVersion`),
+    reader.int64(object, 'integratedTime', path),
+    promise === undefined ? undefined : reader.bytes(promise, 'signedEntryTimestamp', `${path}.inclusionPromise`),
+    proof === undefined ? undefined : parseProof(proof, path),
+    reader.bytes(object, 'canonicalizedBody', path),
     body,
   );
 }
@@ -85,16 +83,26 @@ class ParsedEntry implements TransparencyLogEntry {
   declare readonly inclusionProof?: TlogInclusionProof;
   readonly canonicalizedBody: Uint8Array;
 
-  constructor(entry: TransparencyLogEntry, body: string) {
+  constructor(
+    logIndex: bigint,
+    logId: Uint8Array,
+    kind: string,
+    version: string,
+    integratedTime: bigint,
+    signedEntryTimestamp: Uint8Array | undefined,
+    inclusionProof: TlogInclusionProof | undefined,
+    canonicalizedBody: Uint8Array,
+    body: string,
+  ) {
     this.#body = body;
-    this.logIndex = entry.logIndex;
-    this.logId = entry.logId;
-    this.kind = entry.kind;
-    this.version = entry.version;
-    this.integratedTime = entry.integratedTime;
-    if (entry.signedEntryTimestamp !== undefined) this.signedEntryTimestamp = entry.signedEntryTimestamp;
-    if (entry.inclusionProof !== undefined) this.inclusionProof = entry.inclusionProof;
-    this.canonicalizedBody = entry.canonicalizedBody;
+    this.logIndex = logIndex;
+    this.logId = logId;
+    this.kind = kind;
+    this.version = version;
+    this.integratedTime = integratedTime;
+    if (signedEntryTimestamp !== undefined) this.signedEntryTimestamp = signedEntryTimestamp;
+    if (inclusionProof !== undefined) this.inclusionProof = inclusionProof;
+    this.canonicalizedBody = canonicalizedBody;
   }
 
   static bodyOf(entry: object): string | undefined {
@@ -107,22 +115,24 @@ export function entryBodyBase64(entry: TransparencyLogEntry): string {
   return ParsedEntry.bodyOf(entry) ?? toBase64(entry.canonicalizedBody);
 }
 
-function parseProof(object: Parameters<typeof reader.field>[0], path: string): TlogInclusionProof {
+function parseProof(object: JsonObject, entryPath: string): TlogInclusionProof {
+  const path = `${entryPath}.inclusionProof`;
   const checkpoint = reader.optionalField(object, 'checkpoint', path, checkpointFields);
+  const logIndex = reader.int64(object, 'logIndex', path);
+  const rootHash = reader.bytes(object, 'rootHash', path);
+  if (rootHash.length !== merkleHashSize)
+    throw reader.error(`${path}.rootHash`, '32 bytes', reader.optional(object, 'rootHash'));
+  const treeSize = reader.int64(object, 'treeSize', path);
+  // A tree of 2^63 leaves has 63 levels.
+  const hashes = reader.hashes(object, 'hashes', path, { bytes: merkleHashSize, count: 64 });
+  if (checkpoint === undefined) return { logIndex, rootHash, treeSize, hashes };
   return {
-    logIndex: reader.int64(object, 'logIndex', path),
-    rootHash: hash(reader.required(object, 'rootHash', path), `${path}.rootHash`),
-    treeSize: reader.int64(object, 'treeSize', path),
-    // A tree of 2^63 leaves has 63 levels.
-    hashes: reader.list(object, 'hashes', path, 64).map((element, index) => hash(element, `${path}.hashes[${index}]`)),
-    ...(checkpoint === undefined ? {} : { checkpoint: reader.string(checkpoint, 'envelope', `${path}.checkpoint`) }),
+    logIndex,
+    rootHash,
+    treeSize,
+    hashes,
+    checkpoint: reader.string(checkpoint, 'envelope', `${path}.checkpoint`),
   };
-}
-
-function hash(value: unknown, path: string): Uint8Array {
-  const bytes = reader.bytesValue(value, path);
-  if (bytes.length !== 32) throw reader.error(path, 'a SHA-256 hash of 32 bytes', value);
-  return bytes;
 }
 
 /** The entry's JSON value, as Rekor and bundles have it. */
