@@ -1,6 +1,5 @@
 import {
   type Certificate,
-  equalBytes,
   parseSigningConfig,
   parseTrustedRoot,
   SignetError,
@@ -148,10 +147,4 @@ function parse(text: string): Root {
 
 function format(document: object): string {
   return `${JSON.stringify(document, undefined, 2)}\n`;
-}
-
-/** Whether two chains end in the same root. */
-export function sameRoot(one: readonly Uint8Array[], other: readonly Uint8Array[]): boolean {
-  const [a, b] = [one.at(-1), other.at(-1)];
-  return a !== undefined && b !== undefined && equalBytes(a, b);
 }
