@@ -66,19 +66,26 @@ export interface OpenedSigner {
 /**
  * Opens what a command signs with: the key that `--key` names, or an ephemeral one with a certificate for the identity.
  *
+ * @param kind what will be signed, so that an algorithm whose signatures no log takes is refused before a certificate is asked for
  * @throws ERR_USAGE when nothing says where, ERR_KEY_…, and what obtaining an identity and a certificate throws
  */
-export async function openBundleSigner(context: CommandContext, values: OptionValues): Promise<OpenedSigner> {
+export async function openBundleSigner(
+  context: CommandContext,
+  values: OptionValues,
+  kind: 'message' | 'dsse',
+): Promise<OpenedSigner> {
   if (context.offline) throw new SignetError('ERR_OFFLINE', 'signing needs the network; run it without --offline');
   const trust = await trustFor(context, values);
   const keyDetails = algorithmOption(values);
-  const { keyHint, keySigner, SigningSession, tokenRequirements } = await import('@signet/client/sign');
+  const { assertLoggable, keyHint, keySigner, SigningSession, tokenRequirements } = await import('@signet/client/sign');
+  if (keyDetails !== undefined) assertLoggable(keyDetails, kind);
   const { services, login } = await findServices(context, values, trust);
   const onStep = (step: string) => context.progress(`waiting for: ${step}`);
   const http = await signingTransport(context);
   const keyFile = textOption(values, 'key');
   if (keyFile !== undefined) {
     const key = await openPrivateKey(context, keyFile);
+    assertLoggable(key.keyDetails, kind);
     const signer = keySigner({ signer: key, services, trust, onStep, http: { ...http, signal: context.signal } });
     return { signer, who: { key: keyHint(key) } };
   }

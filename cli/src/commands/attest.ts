@@ -49,7 +49,7 @@ export const command: Command = {
     assertPredicate(predicateType, predicate);
     const path = resolve(context.cwd, name);
     const subject = await subjectOf(path, name);
-    const { signer, who } = await openBundleSigner(context, values);
+    const { signer, who } = await openBundleSigner(context, values, 'dsse');
     const { bundle, verified } = await signer.signStatement(
       statementV1({ subject: [subject], predicateType, predicate }),
     );

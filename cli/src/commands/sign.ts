@@ -47,7 +47,7 @@ export const command: Command = {
         throw new SignetError('ERR_USAGE', `${inert(name)}.sigstore.json is there already; --force overwrites it`);
       }
     }
-    const { signer, who } = await openBundleSigner(context, values);
+    const { signer, who } = await openBundleSigner(context, values, 'message');
     const shown = 'key' in who ? `the key ${inert(who.key)}` : `${inert(who.subject)} (issuer ${inert(who.issuer)})`;
     const signed = [];
     for (const { name, path } of files) {

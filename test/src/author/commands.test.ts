@@ -177,6 +177,28 @@ describe('the commands of an author', () => {
     await refused(['verify', 'notes.txt', ...who], 2, /ERR_KEY_REQUIRED/);
   });
 
+  it('attest with keys that sign whole messages, and say before anything is logged that files are not signed so', async () => {
+    for (const algorithm of ['ed25519', 'ml-dsa-65']) {
+      const made = await signet(['key', 'generate', algorithm, '--algorithm', algorithm], encrypted());
+      if (made.code !== 0) {
+        // Node before 24.6 has no ML-DSA.
+        assert.match(made.stderr, /use Node 24\.6 or later/);
+        continue;
+      }
+      await writeFile(workshop.path('whole.json'), '{"approved":true}');
+      const type = ['--type', 'https://acme.example/whole/v1'];
+      const bundle = `${algorithm}.sigstore.json`;
+      const key = ['--key', `${algorithm}.key`];
+      const attest = ['attest', 'notes.txt', ...type, '--predicate', 'whole.json', '--out', bundle, ...key, ...places];
+      await json(attest, encrypted());
+      const verify = ['verify', 'notes.txt', '--bundle', bundle, ...type, '--trusted-root', instance.urls.trustedRoot];
+      const { verdict } = await json([...verify, '--key', `${algorithm}.pub`]);
+      assert.equal(verdict, 'allowed');
+      await refused(['sign', 'notes.txt', '--force', ...key, ...places], 11, /or attest the file/, encrypted());
+    }
+    await refused(['sign', 'notes.txt', '--force', '--algorithm', 'ed25519', ...places], 11, /or attest the file/);
+  });
+
   it('take keys in and give them out, as cosign and as openssl have them', async () => {
     await json(['key', 'export', 'release.key', '--private', '--format', 'cosign', '--out', 'cosign.key'], encrypted());
     await json(['key', 'import', 'cosign.key', 'again'], encrypted());

@@ -100,22 +100,6 @@ describe('signing files and statements', () => {
       });
     }
 
-    it('of Ed25519 attests where the log takes whole envelopes, and says so where it does not', async () => {
-      const logUrls = [`${scene.registry}-/signet/log-v1`];
-      const signer = await session('PKIX_ED25519', { services: { ...scene.services, logUrls, rekorVersion: 1 } });
-      const { bundle, verified } = await signer.signStatement(statement);
-      assert.equal(verified.logEntries[0]?.kind, 'dsse');
-      await stockAccepts(bundle);
-      const size = await scene.logSize();
-      const other = await session('PKIX_ED25519');
-      await assert.rejects(other.signStatement(statement), {
-        code: 'ERR_KEY_UNSUPPORTED',
-        message: /sign with ECDSA or RSA/,
-      });
-      await assert.rejects(signer.signMessage(artifact), { code: 'ERR_KEY_UNSUPPORTED' });
-      assert.equal(await scene.logSize(), size);
-    });
-
     it('of an algorithm that the authority does not take is refused before anything is signed', async () => {
       const size = await scene.logSize();
       await assert.rejects(session('ML_DSA_65'), (error: Error & { code?: string }) =>

@@ -118,9 +118,9 @@ export class BundleSigner {
   }
 
   async #beginPayload(payloadType: string, payload: Uint8Array): Promise<Bundle> {
-    const { signer, material, services } = this.#parts;
+    const { signer, material } = this.#parts;
     // Before anything is signed: what no log takes is not worth a signature.
-    assertLoggable(signer.keyDetails, services.rekorVersion);
+    assertLoggable(signer.keyDetails, 'dsse');
     const sig = await signer.sign(preAuthenticationEncoding(payloadType, payload));
     const keyid = material.kind === 'publicKey' ? material.hint : '';
     return this.#begin({ kind: 'dsse', envelope: { payloadType, payload, signatures: [{ keyid, sig }] } });

@@ -24,8 +24,8 @@ import {
   verifyTimestamp,
 } from '../verify/index.ts';
 import type { CertificateIdentity } from './certificate-identity.ts';
-import { logSignature } from './log-entry.ts';
-import { logSignatureV1 } from './log-entry-v1.ts';
+import { logEnvelope, logSignature } from './log-entry.ts';
+import { logEnvelopeV1, logSignatureV1 } from './log-entry-v1.ts';
 import type { SigningServices } from './signing-services.ts';
 import { requestTimestamp } from './timestamp.ts';
 
@@ -110,18 +110,17 @@ export function loggedDigest(keyDetails: KeyDetails): BundleHashAlgorithm {
   if (algorithm === 'sha256' || algorithm === 'sha384' || algorithm === 'sha512') return algorithm;
   throw new SignetError(
     'ERR_KEY_UNSUPPORTED',
-    `logs take signatures over a digest, and ${keyDetails} signs whole messages; sign with ECDSA or RSA`,
+    `logs take signatures of files by their digest, and ${keyDetails} signs whole messages; sign with ECDSA or RSA, or attest the file`,
   );
 }
 
 /**
- * Whether logs take envelopes signed so: by their digest or, with Rekor's first version, whole (dsse 0.0.1).
+ * Whether logs take what is signed so: by its digest or, of an envelope, whole (dsse 0.0.1 and 0.0.2).
  *
  * @throws ERR_KEY_UNSUPPORTED
  */
-export function assertLoggable(keyDetails: KeyDetails, rekorVersion: 1 | 2 = 2): void {
-  if (rekorVersion === 1 && keyDetails === 'PKIX_ED25519') return;
-  loggedDigest(keyDetails);
+export function assertLoggable(keyDetails: KeyDetails, kind: Bundle['content']['kind']): void {
+  if (kind === 'message' || keyDetailsHash(keyDetails) !== undefined) loggedDigest(keyDetails);
 }
 
 function verifierOf(
@@ -154,12 +153,16 @@ async function logBundle(
   const { keyDetails } = signature.verifier;
   const envelope = bundle.content.kind === 'dsse' ? bundle.content.envelope : undefined;
   const byDigest = keyDetailsHash(keyDetails) !== undefined;
-  const { algorithm, value } =
-    byDigest || envelope === undefined
-      ? digestOf(bundle, keyDetails)
-      : ({ algorithm: 'sha256', value: new Uint8Array(32) } as const);
+  if (envelope !== undefined && !byDigest) {
+    const whole = { logUrl, signature, envelope, http };
+    return rekorVersion === 1 ? await logEnvelopeV1(whole) : await logEnvelope(whole);
+  }
+  const { algorithm, value } = digestOf(bundle, keyDetails);
   const submission = { logUrl, digest: value, digestAlgorithm: algorithm, signature, http };
-  return rekorVersion === 1 ? await logSignatureV1(submission, envelope) : await logSignature(submission);
+  if (rekorVersion !== 1) return await logSignature(submission);
+  return envelope === undefined
+    ? await logSignatureV1(submission)
+    : await logEnvelopeV1({ logUrl, signature, envelope, http });
 }
 
 interface ProvenTimestamp {

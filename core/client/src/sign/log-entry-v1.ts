@@ -1,10 +1,11 @@
 import { digest } from '@signet/primitives/crypto';
 import {
-  type Envelope,
+  type EntrySignature,
   encodeRekorBody,
   envelopeToJson,
   equalBytes,
   fromHex,
+  parseJson,
   parseTlogEntry,
   SignetError,
   type TransparencyLogEntry,
@@ -14,22 +15,28 @@ import {
   utf8,
 } from '@signet/primitives/formats';
 import { HttpStatusError, isObject, isTransient, type JsonObject, jsonObject, request, saying } from '../http/index.ts';
-import type { LogSubmission } from './log-entry.ts';
+import type { EnvelopeSubmission, LogSubmission } from './log-entry.ts';
 import { endpoint } from './signing-services.ts';
 
 /**
- * Logs a signature with Rekor's v1 API (openapi.yaml, `createLogEntry`): hashedrekord 0.0.1 for a message, dsse 0.0.1 for an
- * envelope. What comes back must be ours byte for byte, with promise and proof. A log that has the entry already answers 409 and
+ * Logs a signature over a message with Rekor's v1 API (openapi.yaml, `createLogEntry`) as hashedrekord 0.0.1. What comes back must be ours byte for byte, with promise and proof. A log that has the entry already answers 409 and
  * says where it is; that is where it is fetched from.
  *
- * @param envelope the envelope that was signed; undefined for a message
  * @throws ERR_LOG_REFUSED, ERR_LOG_RESPONSE, ERR_LOG_RESPONSE_MISMATCH, and what `request` throws
  */
-export async function logSignatureV1(
-  submission: LogSubmission,
-  envelope: Envelope | undefined,
+export async function logSignatureV1(submission: LogSubmission): Promise<TransparencyLogEntry> {
+  return await log(submission, hashedRekord(submission));
+}
+
+/** Logs an envelope as dsse 0.0.1, and otherwise does as {@link logSignatureV1}. */
+export async function logEnvelopeV1(submission: EnvelopeSubmission): Promise<TransparencyLogEntry> {
+  return await log(submission, dsse(submission));
+}
+
+async function log(
+  submission: Pick<LogSubmission, 'logUrl' | 'http'>,
+  { proposal, expected }: Proposal,
 ): Promise<TransparencyLogEntry> {
-  const { proposal, expected } = envelope === undefined ? hashedRekord(submission) : dsse(submission, envelope);
   const entry = readLogEntryV1(await submit(submission, proposal));
   if (!equalBytes(entry.canonicalizedBody, expected)) {
     throw new SignetError(
@@ -65,7 +72,7 @@ function hashedRekord({ digest: value, digestAlgorithm: algorithm, signature }: 
   };
 }
 
-function dsse({ signature }: LogSubmission, envelope: Envelope): Proposal {
+function dsse({ signature, envelope }: EnvelopeSubmission): Proposal {
   const text = JSON.stringify(envelopeToJson(envelope));
   const proposedContent = { envelope: text, verifiers: [toBase64(pemOf(signature))] };
   const hashOf = (bytes: Uint8Array) => ({ algorithm: 'sha256', value: digest('sha256', bytes) }) as const;
@@ -81,7 +88,7 @@ function dsse({ signature }: LogSubmission, envelope: Envelope): Proposal {
   };
 }
 
-function pemOf({ verifier }: LogSubmission['signature']): Uint8Array {
+function pemOf({ verifier }: EntrySignature): Uint8Array {
   return utf8(toPem(verifier.kind === 'certificate' ? 'CERTIFICATE' : 'PUBLIC KEY', verifier.bytes));
 }
 
@@ -90,7 +97,10 @@ const asked = {
   headers: { 'content-type': 'application/json', accept: 'application/json' },
 };
 
-async function submit({ logUrl, http = {} }: LogSubmission, proposal: JsonObject): Promise<Uint8Array> {
+async function submit(
+  { logUrl, http = {} }: Pick<LogSubmission, 'logUrl' | 'http'>,
+  proposal: JsonObject,
+): Promise<Uint8Array> {
   const url = endpoint(logUrl, '/api/v1/log/entries');
   try {
     const body = JSON.stringify(proposal);
@@ -136,7 +146,8 @@ export function readLogEntryV1(body: Uint8Array): TransparencyLogEntry {
     const { verification } = entry;
     const proof = isObject(verification) ? verification.inclusionProof : undefined;
     const promise = isObject(verification) ? verification.signedEntryTimestamp : undefined;
-    const content = JSON.parse(Buffer.from(String(entry.body), 'base64').toString('utf8'));
+    const content = parseJson(Buffer.from(String(entry.body), 'base64'), 'log entry');
+    if (!isObject(content)) throw new TypeError('its body is not an object');
     return parseTlogEntry({
       // In the whole log; the proof has the place in its shard.
       logIndex: String(entry.logIndex),

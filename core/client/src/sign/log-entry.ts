@@ -1,5 +1,8 @@
+import { digest } from '@signet/primitives/crypto';
 import {
+  dsseRequestV2,
   type EntrySignature,
+  type Envelope,
   encodeRekorBody,
   equalBytes,
   hashedRekordRequestV2,
@@ -30,15 +33,40 @@ export interface LogSubmission {
  * @throws ERR_LOG_REFUSED for what a repetition does not change, ERR_LOG_RESPONSE, ERR_LOG_RESPONSE_MISMATCH, and what `request` throws
  */
 export async function logSignature(submission: LogSubmission): Promise<TransparencyLogEntry> {
-  const { digest, digestAlgorithm, signature } = submission;
+  const { digestAlgorithm, signature } = submission;
   const entry = read(await submit(submission));
   const expected = encodeRekorBody({
     kind: 'hashedrekord',
     version: '0.0.2',
-    digest: { algorithm: digestAlgorithm, value: digest },
+    digest: { algorithm: digestAlgorithm, value: submission.digest },
     signature,
   });
   return checked(entry, 'hashedrekord', expected);
+}
+
+/** An envelope that is told to the log whole, because what was signed has no digest of its own (Ed25519, ML-DSA). */
+export interface EnvelopeSubmission {
+  readonly logUrl: string;
+  readonly envelope: Envelope;
+  readonly signature: EntrySignature;
+  readonly http?: ServiceAccess;
+}
+
+/**
+ * Logs an envelope as dsse 0.0.2 and checks the answer as {@link logSignature} does. Rekor's own second version took only keys
+ * that sign digests by the end; Signet's log takes all that it can verify.
+ *
+ * @throws as {@link logSignature}
+ */
+export async function logEnvelope(submission: EnvelopeSubmission): Promise<TransparencyLogEntry> {
+  const { logUrl, envelope, signature, http = {} } = submission;
+  const entry = read(await post(logUrl, dsseRequestV2(envelope, signature), http));
+  const payloadHash = { algorithm: 'sha256', value: digest('sha256', envelope.payload) } as const;
+  return checked(
+    entry,
+    'dsse',
+    encodeRekorBody({ kind: 'dsse', version: '0.0.2', payloadHash, signatures: [signature] }),
+  );
 }
 
 function checked(entry: TransparencyLogEntry, kind: string, expected: Uint8Array): TransparencyLogEntry {
@@ -61,8 +89,8 @@ function checked(entry: TransparencyLogEntry, kind: string, expected: Uint8Array
   return entry;
 }
 
-async function submit({ logUrl, digest, signature, http = {} }: LogSubmission): Promise<Uint8Array> {
-  return await post(logUrl, hashedRekordRequestV2(digest, signature), http);
+async function submit({ logUrl, digest: value, signature, http = {} }: LogSubmission): Promise<Uint8Array> {
+  return await post(logUrl, hashedRekordRequestV2(value, signature), http);
 }
 
 async function post(logUrl: string, asked: JsonObject, http: ServiceAccess): Promise<Uint8Array> {

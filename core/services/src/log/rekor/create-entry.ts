@@ -47,6 +47,15 @@ const acceptedAlgorithms = {
   PKIX_ECDSA_P521_SHA_512: 13,
 } as const satisfies Partial<Record<KeyDetails, number>>;
 
+/** What signs whole messages: taken of envelopes, which come whole. Rekor's own log took these once (PKIX_ED25519) or not yet. */
+const envelopeAlgorithms = {
+  ...acceptedAlgorithms,
+  PKIX_ED25519: 7,
+  ML_DSA_44: 23,
+  ML_DSA_65: 21,
+  ML_DSA_87: 22,
+} as const satisfies Partial<Record<KeyDetails, number>>;
+
 const verifierFields = ['publicKey', 'x509Certificate', 'keyDetails'];
 // Each signature may be tried with each key, and a P-521 check takes a millisecond: 16 checks at the most.
 const maximumSignatures = 4;
@@ -88,7 +97,7 @@ function hashedRekord(request: ProtoMessage, options: CreateEntryOptions): Verif
   const value = request.bytes('digest');
   const signatureMessage = request.message('signature', ['content', 'verifier']);
   const signature = signatureMessage.bytes('content');
-  const known = readVerifier(signatureMessage.message('verifier', verifierFields));
+  const known = readVerifier(signatureMessage.message('verifier', verifierFields), acceptedAlgorithms);
   const algorithm = entryHash(known.verifier.keyDetails);
   const verified = checked(() =>
     verifySignature({
@@ -131,7 +140,9 @@ function dsse(request: ProtoMessage, options: CreateEntryOptions): VerifiedEntry
   const envelope = request.message('envelope', ['payload', 'payloadType', 'signatures']);
   const payload = envelope.optionalBytes('payload');
   const message = preAuthenticationEncoding(envelope.text('payloadType'), payload);
-  const verifiers = request.messages('verifiers', verifierFields, maximumSignatures).map(readVerifier);
+  const verifiers = request
+    .messages('verifiers', verifierFields, maximumSignatures)
+    .map((verifier) => readVerifier(verifier, envelopeAlgorithms));
   const unused = new Set(verifiers);
   const signatures = envelope.messages('signatures', ['sig', 'keyid'], maximumSignatures).map((element, i) => {
     const signature = element.bytes('sig');
@@ -160,8 +171,11 @@ function dsse(request: ProtoMessage, options: CreateEntryOptions): VerifiedEntry
   };
 }
 
-function readVerifier(message: ProtoMessage): KnownVerifier {
-  const keyDetails = message.enumName('keyDetails', acceptedAlgorithms);
+function readVerifier<Name extends KeyDetails>(
+  message: ProtoMessage,
+  algorithms: Readonly<Record<Name, number>>,
+): KnownVerifier {
+  const keyDetails = message.enumName('keyDetails', algorithms);
   const field = message.oneOf(['publicKey', 'x509Certificate']);
   const bytes = message.message(field, ['rawBytes']).bytes('rawBytes');
   const isCertificate = field === 'x509Certificate';

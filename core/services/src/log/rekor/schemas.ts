@@ -18,12 +18,21 @@ const keyDetails = {
   ],
 };
 
-const verifier = {
-  ...object({ publicKey: object({ rawBytes: base64 }), x509Certificate: object({ rawBytes: base64 }), keyDetails }, [
-    'keyDetails',
-  ]),
-  description: 'exactly one of publicKey (SubjectPublicKeyInfo) and x509Certificate, in DER',
+/** Envelopes come whole, so that they may also be signed by what takes no digest. */
+const envelopeKeyDetails = {
+  ...keyDetails,
+  enum: [...keyDetails.enum, 'PKIX_ED25519', 'ML_DSA_44', 'ML_DSA_65', 'ML_DSA_87', 7, 21, 22, 23],
 };
+
+function verifierOf(algorithm: object): object {
+  const members = { publicKey: object({ rawBytes: base64 }), x509Certificate: object({ rawBytes: base64 }) };
+  return {
+    ...object({ ...members, keyDetails: algorithm }, ['keyDetails']),
+    description: 'exactly one of publicKey (SubjectPublicKeyInfo) and x509Certificate, in DER',
+  };
+}
+
+const verifier = verifierOf(keyDetails);
 
 const createEntryRequest = {
   type: 'object',
@@ -43,7 +52,7 @@ const createEntryRequest = {
           items: object({ sig: base64, keyid: { type: 'string' } }, ['sig']),
         },
       }),
-      verifiers: { type: 'array', minItems: 1, maxItems: 16, items: verifier },
+      verifiers: { type: 'array', minItems: 1, maxItems: 16, items: verifierOf(envelopeKeyDetails) },
     }),
   },
 };
