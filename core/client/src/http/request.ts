@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { redact, SignetError } from '@signet/primitives/basics';
+import { parseJson, redact, SignetError } from '@signet/primitives/basics';
 import { readBody } from './body.ts';
 import { followRedirect } from './redirect.ts';
 import type { Transport, TransportAnswer } from './transport.ts';
@@ -109,7 +109,7 @@ export function place(url: URL): string {
 export function saying(body: Uint8Array): string {
   const text = Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, 2000)).toString('utf8').trim();
   try {
-    const value: unknown = JSON.parse(text);
+    const value = parseJson(text, 'answer');
     if (typeof value === 'object' && value !== null) {
       for (const key of ['message', 'error_description', 'error', 'reason', 'detail']) {
         const said = (value as Record<string, unknown>)[key];

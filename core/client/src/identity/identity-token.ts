@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { fromUtf8, SignetError } from '@signet/primitives/formats';
+import { parseJson, SignetError } from '@signet/primitives/formats';
 import { isObject, type JsonObject, textMember } from '../http/index.ts';
 
 /** A token of a CI platform is about 2 kB; nothing that certificates are issued for comes near this. */
@@ -96,7 +96,7 @@ export class IdentityToken {
 
 function section(encoded: string, what: string): JsonObject {
   try {
-    const value: unknown = JSON.parse(fromUtf8(Buffer.from(encoded, 'base64url'), what));
+    const value = parseJson(Buffer.from(encoded, 'base64url'), what);
     if (isObject(value)) return value;
   } catch {
     // The cause would quote the token, so it is not kept.

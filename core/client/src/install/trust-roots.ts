@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { SignetError } from '@signet/primitives/basics';
+import { parseJson, SignetError } from '@signet/primitives/basics';
 import type { TlogPolicy } from '@signet/primitives/formats';
 import type { PublisherKey, RegistryKey } from '../npm/index.ts';
 import type { KeyPublisher, Policy, Publisher, TrustRootReference } from '../policy/index.ts';
@@ -136,9 +136,7 @@ export class TrustRoots {
     const witnesses = reference?.witnesses;
     return {
       publisherKeys,
-      ...(keys === undefined
-        ? {}
-        : { registryKeys: parseRegistryKeys(JSON.parse(Buffer.from(await read(keys)).toString('utf8'))) }),
+      ...(keys === undefined ? {} : { registryKeys: parseRegistryKeys(parseJson(await read(keys), keys)) }),
       ...(witnesses === undefined ? {} : { witnesses: parseTlogPolicy(await read(witnesses)) }),
     };
   }

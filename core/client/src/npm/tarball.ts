@@ -1,5 +1,5 @@
 import { createGunzip } from 'node:zlib';
-import { fromUtf8, SignetError } from '@signet/primitives/formats';
+import { fromUtf8, parseLenientJson, SignetError } from '@signet/primitives/formats';
 import { isExactVersion, isInstallableName, isJsonObject, type JsonObject, own } from '../npm/lockfile/index.ts';
 
 /** package.json of a tarball. */
@@ -41,8 +41,8 @@ export async function readTarballManifest(tarball: Uint8Array, limits: TarballLi
   });
   let manifest: unknown;
   try {
-    // npm ignores a byte order mark here.
-    manifest = JSON.parse(fromUtf8(file, 'package.json').replace(/^\uFEFF/, ''));
+    // npm ignores a byte order mark here, and takes the last of two members with one name.
+    manifest = parseLenientJson(fromUtf8(file, 'package.json').replace(/^\uFEFF/, ''), 'package.json');
   } catch (cause) {
     throw new SignetError('ERR_TARBALL', 'package.json in the tarball is not JSON in UTF-8', { cause });
   }

@@ -48,6 +48,18 @@ describe('an identity token', () => {
     }
   });
 
+  it('has the claims that it says, whatever was read before', () => {
+    const [header, , signature] = unsignedToken().split('.');
+    const read = (claims: string) =>
+      IdentityToken.parse(`${header}.${Buffer.from(claims).toString('base64url')}.${signature}`);
+    // After the first document, V8's JSON.parse takes the escaped member of the second for another.
+    JSON.parse('{"iss":"https://login.example","su\\\\":"x"}');
+    assert.equal(read('{"iss":"https://login.example","su\\u0062":"x","aud":"sigstore","exp":1}').subject, 'x');
+    assert.throws(() => read('{"iss":"https://login.example","sub":"x","sub":"y","aud":"sigstore","exp":1}'), {
+      code: 'ERR_IDENTITY_TOKEN',
+    });
+  });
+
   it('is refused with an expiry that no date has', () => {
     for (const exp of [1e300, -1e300, 8.64e12 + 1, Number.MAX_SAFE_INTEGER]) {
       assert.throws(() => IdentityToken.parse(unsignedToken({ exp })), { code: 'ERR_IDENTITY_TOKEN' });

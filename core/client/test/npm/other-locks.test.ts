@@ -67,6 +67,15 @@ describe('lockfiles of other package managers', () => {
       ],
     ],
   ];
+  it('are read whatever was read before: bun.lock', () => {
+    // After the first document, V8's JSON.parse takes the escaped member of the second for another.
+    JSON.parse('{"lockfileVersion":1,"package\\\\":{}}');
+    const packages = `{"a": ["a@1.0.0", "", {}, "${integrity}"]}`;
+    assert.deepEqual(read('bun.lock', `{"lockfileVersion":1,"package\\u0073":${packages}}`), [
+      'a  1.0.0 registry sha512',
+    ]);
+  });
+
   for (const [file, what, text, expected] of table) {
     it(`are read: ${file}, ${what}`, () => {
       assert.deepEqual(read(file, text), expected);
@@ -108,6 +117,7 @@ describe('lockfiles of other package managers', () => {
     ],
     ['bun.lock', 'a later version', '{ "lockfileVersion": 2, "packages": {} }', 'ERR_LOCKFILE'],
     ['bun.lock', 'an entry that is no list', bun('"a": "a@1.0.0"'), 'ERR_LOCKFILE'],
+    ['bun.lock', 'a key twice', '{ "lockfileVersion": 1, "packages": {}, "packages": {} }', 'ERR_LOCKFILE'],
     ['bun.lock', 'merge conflicts', '<<<<<<< HEAD', 'ERR_LOCKFILE'],
     ['Cargo.lock', 'another kind of lockfile', '', 'ERR_LOCKFILE'],
   ];

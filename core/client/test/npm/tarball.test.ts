@@ -47,6 +47,19 @@ describe('package tarballs', () => {
     }
   });
 
+  it('have the name and version that npm reads: of two members the last, escaped or not', async () => {
+    // After the first document, V8's JSON.parse takes the escaped member of the second for another.
+    JSON.parse('{"name":"a","versio\\\\":"1.0.0"}');
+    for (const content of [
+      '{"name":"a","versio\\u006e":"2.0.0"}',
+      '{"name":"a","version":"1.0.0","versio\\u006e":"2.0.0"}',
+      '{"name":"b","name":"a","version":"1.0.0","version":"2.0.0"}',
+    ]) {
+      const { name, version } = await readTarballManifest(tgz({ ...good, content }));
+      assert.deepEqual([name, version], ['a', '2.0.0'], content);
+    }
+  });
+
   const second = JSON.stringify({ name: 'evil', version: '6.6.6' });
   const refused: Record<string, Uint8Array> = {
     'a second package.json, which would win': tgz(good, { path: 'package/package.json', content: second }),

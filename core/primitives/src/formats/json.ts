@@ -57,6 +57,26 @@ export function parseJson(text: string | Uint8Array, what: string, limits: JsonL
   return value;
 }
 
+/**
+ * Parses JSON as `JSON.parse` does, for documents of which others have to be understood as they are, such as a package.json in
+ * a tarball: of a key that stands twice the last counts, and nothing is limited. What it says does not depend on what was
+ * parsed before, which `JSON.parse` cannot promise for keys with escapes.
+ *
+ * @param what names the document in errors
+ * @throws ERR_JSON
+ */
+export function parseLenientJson(text: string, what: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    const { hasEscapedKey } = checkStructure(text, what, { maxDepth: Number.POSITIVE_INFINITY });
+    return hasEscapedKey ? parseEscapedKeys(text, what, { lastCounts: true }) : value;
+  } catch (cause) {
+    // Parts within parts without end are JSON as well.
+    if (!(cause instanceof SyntaxError || cause instanceof RangeError)) throw cause;
+    throw new SignetError('ERR_JSON', `${what} is not JSON: ${cause.message}`, { cause });
+  }
+}
+
 const quote = 0x22;
 const backslash = 0x5c;
 
@@ -120,12 +140,12 @@ function countKeys(value: unknown): number {
 /**
  * Parses JSON that has escapes in keys, which is seldom. V8 may take such a key for another one, of which it has parsed an object
  * before: after `{"subjec\\":1}` it reads `{"subjec\u0074":1}` as the former (seen in V8 13.6). What one document says must not
- * depend on others, so V8 gets other names for them, and afterwards they get their own back.
+ * depend on others, so V8 gets other names for all keys, and afterwards they get their own back.
  *
  * @param json known to be JSON
- * @throws ERR_JSON for the first key that stands twice in one object
+ * @throws ERR_JSON for the first key that stands twice in one object, unless the last counts
  */
-function parseEscapedKeys(json: string, what: string): unknown {
+function parseEscapedKeys(json: string, what: string, { lastCounts = false } = {}): unknown {
   const open: (Set<string> | undefined)[] = [];
   const names = new Map<string, string>();
   // Nobody can write a text that has its own hash in it. Loaded here, because this is seldom needed and node:crypto is slow to load.
@@ -141,17 +161,15 @@ function parseEscapedKeys(json: string, what: string): unknown {
       if (keyExpected && keys !== undefined) {
         const written = json.slice(at, end + 1);
         const key = JSON.parse(written) as string;
-        if (keys.has(key)) {
+        if (keys.has(key) && !lastCounts) {
           const shown = inert(JSON.stringify(key.slice(0, 80)));
           throw new SignetError('ERR_JSON', `${what} has the key ${shown} twice in one object`);
         }
         keys.add(key);
-        if (written.includes('\\')) {
-          const name = `${prefix} ${names.size}`;
-          names.set(name, key);
-          plain += `${json.slice(copied, at)}"${name}"`;
-          copied = end + 1;
-        }
+        const name = `${prefix} ${names.size}`;
+        names.set(name, key);
+        plain += `${json.slice(copied, at)}"${name}"`;
+        copied = end + 1;
       }
       keyExpected = false;
       at = end;
@@ -168,7 +186,7 @@ function parseEscapedKeys(json: string, what: string): unknown {
   return rename(JSON.parse(plain + json.slice(copied)), names);
 }
 
-/** The depth is bounded by then. Keys such as `__proto__` stay properties like others. */
+/** Keys such as `__proto__` stay properties like others. Of a key that stands twice the last counts, as in JSON.parse. */
 function rename(value: unknown, names: ReadonlyMap<string, string>): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map((element) => rename(element, names));

@@ -9,6 +9,7 @@ import {
   JsonReader,
   parseBundle,
   parseJson,
+  parseLenientJson,
   parseRekorBody,
   parseSigningConfig,
   parseStatement,
@@ -124,6 +125,35 @@ describe('parseJson', () => {
     );
     for (const text of ['{"a":1,"a":2}', '[{"a":1,"\\u0061":2}]', '{"x":[],"x":1}', '"', '{"a\\']) {
       assert.throws(() => parseJson(text, 'document'), { code: 'ERR_JSON' });
+    }
+  });
+});
+
+describe('parseLenientJson', () => {
+  it('reads what JSON.parse reads, and of a key that stands twice the last', () => {
+    fc.assert(fc.property(fc.json(), (text) => assert.deepEqual(parseLenientJson(text, 'document'), JSON.parse(text))));
+    for (const text of [
+      '{"a":1,"b":2,"a":3}',
+      '{"a":1,"b":2,"\\u0061":3}',
+      '{"2":1,"\\u0031":2,"1":3,"\\u0032":4}',
+      '{"\\u005f_proto__":{"x":1},"a":[{"\\n":"\\n","\\n":null}]}',
+      `${'['.repeat(1000)}${']'.repeat(1000)}`,
+    ]) {
+      const read = parseLenientJson(text, 'document');
+      assert.deepEqual(read, JSON.parse(text));
+      assert.equal(JSON.stringify(read), JSON.stringify(JSON.parse(text)));
+    }
+  });
+
+  it('reads escaped keys whatever was read before', () => {
+    JSON.parse('{"lenient":1,"documen\\\\":1}');
+    assert.deepEqual(parseLenientJson('{"lenient":1,"documen\\u0074":2}', 'document'), { lenient: 1, document: 2 });
+  });
+
+  it('raises its own error for what is not JSON, and for what is nested too deep to be read', () => {
+    const deep = `{"\\n":${'['.repeat(200_000)}${']'.repeat(200_000)}}`;
+    for (const text of ['', '{', '{"a":1,}', 'undefined', '{"a\\":1}', deep]) {
+      assert.throws(() => parseLenientJson(text, 'document'), { code: 'ERR_JSON' });
     }
   });
 });

@@ -1,4 +1,4 @@
-import { describeValue, fromUtf8, SignetError } from '@signet/primitives/basics';
+import { describeValue, fromUtf8, parseJson, SignetError } from '@signet/primitives/basics';
 import { isJsonObject, own } from './json-value.ts';
 import { type ForeignEntry, foreignLock, malformed, maxLockfileBytes, splitSpec } from './other-locks.ts';
 import type { PackageLock, PackageSource } from './package-lock.ts';
@@ -19,7 +19,7 @@ export function readBunLock(content: Uint8Array): PackageLock {
   );
   let root: unknown;
   try {
-    root = JSON.parse(text);
+    root = parseJson(text, file, { maxLength: maxLockfileBytes });
   } catch (cause) {
     throw malformed(file, 'it is not JSON; resolve merge conflicts first', undefined, cause);
   }
