@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cp, writeFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -263,6 +263,24 @@ describe('hostile requests to a registry', () => {
       socket.once('error', reject);
     });
     assert.match(answer, /^HTTP\/1\.1 411 /);
+  });
+
+  it('that are refused again and again have one line in the log, and each publish its own in the audit log', async () => {
+    const lines = (text: string) =>
+      server.errors.split('\n').filter((line) => line.includes(text) && line.includes('"kind":"registry"')).length;
+    const query = 'each parameter once, as a text: flood';
+    for (let round = 0; round < 50; round += 1) await assertRefused(400, 'GET', '/-/v1/search?flood[]=1');
+    assert.ok(lines(query) >= 1 && lines(query) <= 2, `${lines(query)} lines`);
+
+    const { auditLog } = registry.running.instance.layout.registry;
+    const records = async () =>
+      (await readFile(auditLog, 'utf8')).split('\n').filter((line) => line.includes('/flood"'));
+    const foreign = { name: '@elsewhere/flood', _attachments: { x: {} } };
+    const publishes = Array.from({ length: 50 }, () => send('PUT', '/@elsewhere%2fflood', foreign, loggedIn()));
+    for (const { status } of await Promise.all(publishes)) assert.equal(status, 403);
+    assert.equal((await records()).length, 50);
+    const own = 'this registry owns only @example/*, you tried @elsewhere/flood';
+    assert.ok(lines(own) <= 2, `${lines(own)} lines`);
   });
 
   it('for the evidence of many versions are bounded, and answer each version once', async () => {

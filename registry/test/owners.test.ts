@@ -70,6 +70,14 @@ describe('changes of what is published', () => {
       const { _rev } = await document(name);
       return send(user, 'PUT', `${path(name)}/-rev/${_rev}`, { name, versions: {} });
     },
+    'a document that changes nothing': async (user, name) => {
+      const whole = await document(name);
+      return send(user, 'PUT', `${path(name)}/-rev/${whole._rev}`, whole);
+    },
+    'stars of others': async (user, name) => {
+      const whole = await document(name);
+      return send(user, 'PUT', `${path(name)}/-rev/${whole._rev}`, { ...whole, users: { carol: true } });
+    },
     'unpublish everything': async (user, name) =>
       send(user, 'DELETE', `${path(name)}/-rev/${(await document(name))._rev}`),
   };
@@ -100,6 +108,25 @@ describe('changes of what is published', () => {
     assert.equal((await ways['dist-tag add']?.('bob', '@example/shared'))?.status, 201);
     await publish('@example/not-shared', '1.0.0', '1.1.0');
     assert.equal((await ways['dist-tag add']?.('bob', '@example/not-shared'))?.status, 403);
+  });
+
+  it('of stars are everybody’s own, and reach nobody else’s', async () => {
+    const name = '@example/starred';
+    await publish(name, '1.0.0');
+    const star = async (user: string, users: Record<string, boolean>) => {
+      const { _rev } = await document(name);
+      const { status, text } = await send(user, 'PUT', path(name), { _id: name, _rev, users });
+      assert.equal(status, 200, text);
+      return (await document(name)).users;
+    };
+    assert.deepEqual(await star('mallory', { mallory: true }), { mallory: true });
+    assert.deepEqual(await star('mallory', { mallory: true }), { mallory: true });
+    assert.deepEqual(await star('bob', { bob: true }), { mallory: true, bob: true });
+    assert.deepEqual(await star('mallory', {}), { bob: true });
+    const whole = await document(name);
+    const forged = { ...whole, users: { carol: true } };
+    assert.equal((await send('alice', 'PUT', `${path(name)}/-rev/${whole._rev}`, forged)).status, 201);
+    assert.deepEqual((await document(name)).users, { bob: true });
   });
 
   it('do not take a version along that was published after the client looked', async () => {

@@ -123,7 +123,7 @@ export class BundleEndpoint {
       // The file first and its name after it: clients are told of nothing that cannot be read. What a crash leaves between the
       // two is overwritten by the next attempt, being the same bytes.
       await storage.writeFile(name, file, bytes);
-      await storage.announceFiles(name, [file]);
+      await storage.announceFiles(name, new Map([[file, undefined]]));
       const types = [...before, attestation].map(({ predicateType }) => predicateType);
       const attestations = claims.attestations(release, types);
       if (attestations !== undefined) await storage.updateClaims(name, new Map([[version, { attestations }]]));

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { RefusalLog } from './refusal-log.ts';
 import type { Logger, Request, Response } from './verdaccio-host.ts';
 
 /** The request for which code runs. */
@@ -6,6 +7,7 @@ export interface CurrentRequest {
   readonly request: Request;
   readonly response: Response;
   readonly logger: Logger;
+  readonly refusals: RefusalLog;
 }
 
 const current = new AsyncLocalStorage<CurrentRequest>();

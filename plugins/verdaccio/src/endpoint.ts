@@ -31,31 +31,42 @@ export function decode(encoded: string): string | undefined {
 }
 
 /**
- * Takes the path of the public URL off requests for evidence that still carry it: npm up to 11.10 puts it before a path that has
- * it already, so that behind a proxy which takes it off once it is there a second time.
+ * Where requests for evidence come that carry the path of the public URL twice: npm up to 11.10 puts it before a path that has it
+ * already, so that behind a proxy which takes it off once it is there all the same.
  *
- * @param prefix with a slash at its end
+ * @param prefix of the public URL's path, with a slash at its end
+ * @returns undefined when there is no such path
  */
+export function doubledPrefix(prefix: string): string | undefined {
+  return prefix === '/' ? undefined : `${prefix}-/npm/v1/attestations/`;
+}
+
+/** Takes the path of the public URL off such requests. */
 export function withoutPrefix(prefix: string): Middleware {
-  const doubled = `${prefix}-/npm/v1/attestations/`;
+  const doubled = doubledPrefix(prefix);
   return (request, _response, next) => {
-    if (prefix !== '/' && request.url.startsWith(doubled)) request.url = request.url.slice(prefix.length - 1);
+    if (doubled !== undefined && request.url.startsWith(doubled)) request.url = request.url.slice(prefix.length - 1);
     next();
   };
 }
 
 /** The plugin's endpoints as one: every request for a package passes them by in one step. */
 export function ownAddresses(endpoints: readonly Middleware[]): Middleware {
+  const all = inOrder(endpoints);
   return (request, response, next) => {
-    if (!request.url.startsWith('/-/')) {
-      next();
-      return;
-    }
+    if (request.url.startsWith('/-/')) all(request, response, next);
+    else next();
+  };
+}
+
+/** Each middleware after the one before it has passed the request on. */
+export function inOrder(middlewares: readonly Middleware[]): Middleware {
+  return (request, response, next) => {
     let index = 0;
     const step: Next = (error) => {
-      const endpoint = error === undefined ? endpoints[index++] : undefined;
-      if (endpoint === undefined) next(error);
-      else endpoint(request, response, step);
+      const middleware = error === undefined ? middlewares[index++] : undefined;
+      if (middleware === undefined) next(error);
+      else middleware(request, response, step);
     };
     step();
   };

@@ -13,18 +13,25 @@ export function tagChange(name: string, tags: Readonly<Record<string, string | n
   return { action: 'tag', name, what: what.join(', '), removed: new Map(), ...refused };
 }
 
+/** Who sends a document. */
+export interface ChangeSender {
+  /** Absent when nobody logged in. */
+  readonly user: string | undefined;
+  /** Of the address, with `npm unpublish`. */
+  readonly revision: string | undefined;
+}
+
 /**
  * What a whole package document asks for that a client sends back changed: `npm unpublish` leaves a version out, `npm deprecate`
  * changes a member of one, `npm star` the users.
  *
  * @param stored as it is now
- * @param revision of the address, with `npm unpublish`
  */
 export function documentChange(
   name: string,
   stored: LocalManifest,
   incoming: IncomingManifest,
-  revision: string | undefined,
+  { user, revision }: ChangeSender,
 ): PackageChange {
   const removed = missing(stored, incoming.versions ?? {});
   const tags = incoming['dist-tags'] ?? {};
@@ -41,12 +48,32 @@ export function documentChange(
   }
   const deprecated = Object.keys(stored.versions).filter((version) => isDeprecation(stored, incoming, version));
   if (deprecated.length > 0) return { ...common, action: 'deprecate', what: deprecated.join(', ') };
-  if (isDeepStrictEqual({ ...stored['dist-tags'] }, { ...tags })) return { ...common, action: 'star', what: '' };
-  return { ...common, ...tagChange(name, tags), ...refused };
+  if (!isDeepStrictEqual({ ...stored['dist-tags'] }, { ...tags })) {
+    return { ...common, ...tagChange(name, tags), ...refused };
+  }
+  // Verdaccio asks for a star only where there is one to set or to take away.
+  const isStar =
+    isDeepStrictEqual(withStar(stored, incoming, user), { ...incoming.users }) && !sameStars(stored, incoming);
+  return { ...common, action: isStar ? 'star' : 'change', what: '' };
+}
+
+/** The stars as they become: a user's own is all that a user sets. */
+function withStar(
+  { users }: LocalManifest,
+  incoming: IncomingManifest,
+  user: string | undefined,
+): Record<string, unknown> {
+  const { [user ?? '']: _, ...others } = { ...users };
+  const own = user === undefined ? undefined : incoming.users?.[user];
+  return user === undefined || own === undefined ? others : { ...others, [user]: own };
+}
+
+function sameStars(stored: LocalManifest, incoming: IncomingManifest): boolean {
+  return isDeepStrictEqual({ ...stored.users }, { ...incoming.users });
 }
 
 /** Makes the change that {@link documentChange} described, as Verdaccio's changePackage makes it. */
-export function applyChange(stored: LocalManifest, incoming: IncomingManifest): void {
+export function applyChange(stored: LocalManifest, incoming: IncomingManifest, { user }: ChangeSender): void {
   const versions = incoming.versions ?? {};
   for (const version of missing(stored, versions).keys()) {
     delete stored.versions[version];
@@ -61,7 +88,7 @@ export function applyChange(stored: LocalManifest, incoming: IncomingManifest): 
     else delete manifest.deprecated;
     if (stored.time !== undefined) stored.time.modified = new Date().toISOString();
   }
-  if (incoming.users !== undefined) stored.users = incoming.users;
+  if (incoming.users !== undefined) stored.users = withStar(stored, incoming, user);
   stored['dist-tags'] = incoming['dist-tags'] ?? {};
 }
 

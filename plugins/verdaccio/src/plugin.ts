@@ -9,12 +9,14 @@ import { BundleEndpoint } from './bundle-endpoint.ts';
 import { ChangeGate } from './change-gate.ts';
 import { ClaimsMaker } from './claims.ts';
 import { type PluginConfiguration, parseConfiguration } from './configuration.ts';
-import { ownAddresses, withoutPrefix } from './endpoint.ts';
+import { doubledPrefix, ownAddresses, withoutPrefix } from './endpoint.ts';
+import { entrance } from './entrance.ts';
 import { Evidence, type Release } from './evidence.ts';
 import { isBundleOf } from './evidence-names.ts';
 import { EvidenceReader } from './evidence-reader.ts';
 import { keyEndpoint, visibilityEndpoint } from './key-endpoint.ts';
 import { installLastLine } from './last-line.ts';
+import { type PackagePatterns, rememberMatches } from './matched-packages.ts';
 import { NameLock } from './name-lock.ts';
 import { PackageRecords } from './package-records.ts';
 import { PanelEndpoint, panelElement } from './panel-endpoint.ts';
@@ -23,9 +25,10 @@ import type { TrustsProxy } from './password-failures.ts';
 import { PendingBundles } from './pending-bundles.ts';
 import { policyEndpoint } from './policy-endpoint.ts';
 import { PublishGate } from './publish-gate.ts';
+import { RefusalLog } from './refusal-log.ts';
 import { RegistrySigner } from './registry-signer.ts';
 import { RegistryStatements, type RegistryStatementsParts } from './registry-statements.ts';
-import { asCurrent, RequestGuard } from './request-guard.ts';
+import { RequestGuard } from './request-guard.ts';
 import { RuleFiles } from './rules.ts';
 import type { ServedKey } from './served-keys.ts';
 import type { EvidenceStorage } from './storage.ts';
@@ -34,12 +37,12 @@ import { TarballGate } from './tarball-gate.ts';
 import { TrustedPublishing } from './trusted-publishing.ts';
 import { mergeKeys } from './uplink-keys.ts';
 import { openUplinks } from './uplinks.ts';
-import type { App, Auth, Logger, Request, Storage } from './verdaccio-host.ts';
+import type { App, Auth, Logger, Middleware, Request, Storage } from './verdaccio-host.ts';
 import { Verdaccio6Storage } from './verdaccio6-storage.ts';
 
 /** Verdaccio's options for a plugin. */
 export interface PluginOptions {
-  readonly config: {
+  readonly config: PackagePatterns & {
     readonly configPath?: string;
     readonly self_path?: string;
     readonly middlewares?: Readonly<Record<string, unknown>>;
@@ -78,6 +81,7 @@ export default class SignetPlugin {
     const { config, logger } = this.#options;
     const configuration = parseConfiguration(config.middlewares?.signet, config.configPath ?? config.self_path ?? '');
     const rules = RuleFiles.open(configuration, logger);
+    rememberMatches(config);
     const audit = new AuditLog(configuration.auditLog);
     const storage = new Verdaccio6Storage(verdaccioStorage);
     const { names, limits, advertise, publicUrl, signatures } = configuration;
@@ -94,6 +98,9 @@ export default class SignetPlugin {
       logger,
     });
     const uplinks = openUplinks({ configuration, auth, storage, verdaccioStorage, rules, logger });
+    const trustsProxy = app.get('trust proxy fn');
+    const trusts = typeof trustsProxy === 'function' ? (trustsProxy as TrustsProxy) : () => false;
+    const refusals = new RefusalLog(logger, trusts);
     const shared = {
       configuration,
       auth,
@@ -105,6 +112,7 @@ export default class SignetPlugin {
       claims: new ClaimsMaker(signer, advertise ? publicUrl : undefined),
       audit,
       logger,
+      refusals,
       lock: new NameLock((name) => storage.lock(name)),
     };
     const forget = (name: string) => {
@@ -112,25 +120,30 @@ export default class SignetPlugin {
       reader.forget(name);
     };
     if (!installLastLine()) logger.warn({}, 'somebody else handles uncaught exceptions in this process');
-    const trusts = app.get('trust proxy fn');
-    new PasswordChecks(auth, limits, typeof trusts === 'function' ? (trusts as TrustsProxy) : () => false);
+    new PasswordChecks(auth, limits, trusts);
     watchAccounts(auth, audit);
     removeBundlesWithTarballs(storage, forget);
     new ChangeGate({ ...shared, rules: configuration.changes });
-    app.use(asCurrent(logger));
-    app.use(bodyShape);
-    if (publicUrl !== undefined) app.use(withoutPrefix(new URL(publicUrl).pathname));
+    const prefix = publicUrl === undefined ? '/' : new URL(publicUrl).pathname;
+    const middlewares: Middleware[] = [bodyShape, withoutPrefix(prefix)];
     const { trustedPublishing: publishers } = configuration;
     let publishTokenFor = (_request: Request): string | undefined => undefined;
     if (publishers.length > 0 && publicUrl !== undefined) {
       const audience = `npm:${new URL(publicUrl).hostname}`;
       const trusted = new TrustedPublishing({ publishers, audience, secret: secretOf(config.secret), audit });
       TrustedPublishing.limit(auth);
-      app.use(trusted.handle);
+      middlewares.push(trusted.handle);
       publishTokenFor = (request) => trusted.tokenFor(request);
     }
     const bodyBytes = bytesOf(config.max_body_size);
-    new RequestGuard({ auth, logger, anonymousBytes: limits.anonymousBytes, bodyBytes, publishTokenFor }).install(app);
+    new RequestGuard({
+      auth,
+      logger,
+      refusals,
+      anonymousBytes: limits.anonymousBytes,
+      bodyBytes,
+      publishTokenFor,
+    }).install(app);
     const background = new Background(logger);
     const statements = ownStatements({ ...shared, signer, rules, onAttached: forget });
     const onAnswered = (release: Release, isStored: boolean) => {
@@ -138,7 +151,7 @@ export default class SignetPlugin {
       if (!isStored || statements === undefined || !configuration.attestPublish) return;
       background.run((signal) => statements.attestPublish(release, signal));
     };
-    app.use(new PublishGate({ ...shared, onAnswered }).handle);
+    middlewares.push(new PublishGate({ ...shared, onAnswered }).handle);
     const pinned = uplinks?.keys ?? [];
     const endpoints = [
       ...(uplinks === undefined ? [] : [uplinks.endpoint]),
@@ -152,7 +165,9 @@ export default class SignetPlugin {
         : [keyEndpoint(() => mergeKeys(signer?.keys() ?? noKeys, pinned))]),
       ...(statements === undefined ? [] : [policyEndpoint(statements, logger)]),
     ];
-    app.use(ownAddresses(endpoints));
+    middlewares.push(ownAddresses(endpoints));
+    const concernsCredentials = publishers.length > 0;
+    app.use(entrance({ logger, refusals, middlewares, concernsCredentials, prefix: doubledPrefix(prefix) }));
     if (configuration.panel) addToPage(config);
     const stored = new StoredVersions({ ...shared, names, signer, onChanged: forget });
     // npm calls a version without a signature an attack as soon as the registry has keys at all.
@@ -166,7 +181,10 @@ export default class SignetPlugin {
       names: names.patterns,
       stored,
       idle: () => background.idle(),
-      close: () => background.close(),
+      close: async () => {
+        refusals.flush();
+        await background.close();
+      },
     };
     app.locals.signet = active;
   }

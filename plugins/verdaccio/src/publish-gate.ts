@@ -13,6 +13,7 @@ import type { PackageRecords } from './package-records.ts';
 import type { PendingBundles } from './pending-bundles.ts';
 import { assertAllowed } from './permission.ts';
 import { asRefusal, Refusal } from './refusal.ts';
+import type { RefusalLog } from './refusal-log.ts';
 import type { ApprovedPublish, EvidenceStorage, RegistryClaims } from './storage.ts';
 import type { Auth, Logger, Next, Request, Response } from './verdaccio-host.ts';
 
@@ -30,6 +31,7 @@ export interface GateParts {
   readonly claims: ClaimsMaker;
   readonly audit: AuditLog;
   readonly logger: Logger;
+  readonly refusals: RefusalLog;
   /** Names that are being written to in this process. */
   readonly lock: NameLock;
   /** Called once Verdaccio has answered a publish that passed the gate, before the client hears of it. */
@@ -41,14 +43,16 @@ interface Admitted extends Examined {
   readonly claims: RegistryClaims;
   /** The version's manifest as it is to be stored, without the claims. */
   readonly manifest: Record<string, unknown>;
+  /** Whether bundles had come before it. */
+  readonly hadWaiting: boolean;
 }
 
 /**
  * Stands before Verdaccio's publish handler. It looks at the body, never at the URL: whatever carries attachments is a
  * publish, because Verdaccio takes them on several routes (`/name`, `/name/-rev/x`, …).
  *
- * Order of writes: the names of the files in the package document, bundle, tarball (Verdaccio's), then version and tag in
- * one rename of the package document. Only the last makes anything visible, so a crash before it leaves files that nobody is
+ * Order of writes: the names of the files in the package document, bundles and tarball, then (Verdaccio's) version and tag in one
+ * rename of the package document. Only the last makes anything visible, so a crash before it leaves files that nobody is
  * led to, which the next publish of the same version removes; a crash after it leaves everything.
  */
 export class PublishGate {
@@ -121,11 +125,11 @@ export class PublishGate {
       const stored = response.statusCode === 201;
       this.#parts.onAnswered({ name, version: document.version, integrity: document.integrity }, stored);
       release();
-      if (stored) this.#forgetPending(document);
+      if (stored && admitted.hadWaiting) this.#forgetPending(document);
     });
   }
 
-  /** Checks everything, then writes the evidence and lets exactly this version through to the storage. */
+  /** Checks everything, then writes tarball and evidence and lets exactly this version through to the storage. */
   async #admit(document: PublishDocument, user: string | undefined): Promise<Admitted> {
     const { configuration, storage, evidence, claims, pending, records, logger } = this.#parts;
     const { name, version, integrity, bundle, bundleText } = document;
@@ -160,14 +164,19 @@ export class PublishGate {
     const said = await claims.of({ name, version, integrity }, types);
 
     const base = document.tarballName.slice(0, -`-${version}.tgz`.length);
-    const files = new Map([...texts].map((text) => [bundleFileName(base, version, utf8(text)), utf8(text)]));
+    const bundleFiles = new Map([...texts].map((text) => [bundleFileName(base, version, utf8(text)), utf8(text)]));
     if (owner === undefined && user !== undefined) await records.claim(name, user);
     if (stored === undefined) await storage.ensurePackage(name);
     // The version does not exist and nobody else is writing it: what bears its name is left from a crash.
-    const leftovers = stored?.files.filter((file) => isBundleOf(file, base, version)) ?? [];
-    for (const file of [document.tarballName, ...leftovers]) await storage.removeFile(name, file);
-    await storage.announceFiles(name, [...files.keys(), document.tarballName]);
-    for (const [file, bytes] of files) await storage.writeFile(name, file, bytes);
+    const isLeft = (file: string) => file === document.tarballName || isBundleOf(file, base, version);
+    for (const file of stored?.files.filter(isLeft) ?? []) await storage.removeFile(name, file);
+    const { shasum } = manifest.dist as { readonly shasum: string };
+    const announced = [...bundleFiles.keys()].map((file) => [file, undefined] as const);
+    await storage.announceFiles(name, new Map([...announced, [document.tarballName, shasum]]));
+    await Promise.all([
+      ...[...bundleFiles].map(([file, bytes]) => storage.writeFile(name, file, bytes)),
+      storage.writeFile(name, document.tarballName, document.tarball, { replace: true }),
+    ]);
     this.#approved.set(name, {
       name,
       version,
@@ -175,7 +184,7 @@ export class PublishGate {
       integrity: document.integrity,
       tags: document.tags,
     });
-    return { ...examined, claims: said, manifest };
+    return { ...examined, claims: said, manifest, hadWaiting: waiting.length > 0 };
   }
 
   /** What waited has been stored; if it cannot be removed it expires by itself. */
@@ -187,7 +196,7 @@ export class PublishGate {
   }
 
   #noteRefusal(request: Request, refusal: unknown): void {
-    const { audit, logger } = this.#parts;
+    const { audit, logger, refusals } = this.#parts;
     const { name, version } = declared(request.body);
     const status = refusal instanceof Error && 'status' in refusal ? Number(refusal.status) : 500;
     const ownCode = refusal instanceof Refusal ? refusal.code : undefined;
@@ -200,7 +209,7 @@ export class PublishGate {
       code: ownCode ?? (status < 500 ? 'ERR_PUBLISH_FORBIDDEN' : 'ERR_INTERNAL'),
       reason: refusal instanceof Error ? refusal.message : String(refusal),
     };
-    logger.warn(record, 'refused @{package}@@{version} by @{user}: @{reason}');
+    refusals.refused(request, record, record, 'refused @{package}@@{version} by @{user}: @{reason}');
     try {
       audit.append({ decision: 'refused', action: 'publish', ...record });
     } catch (error) {
@@ -257,14 +266,14 @@ function checkTarget(request: Request, name: string): void {
  * Verdaccio would store and serve as if it were the registry's own; the registry's own takes its place.
  */
 function rewriteForVerdaccio(request: Request, document: PublishDocument, { claims, manifest }: Admitted): void {
-  const { name, version, tags, tarballKey, tarballName } = document;
-  const { _attachments } = request.body as { _attachments: Record<string, unknown> };
+  const { name, version, tags, tarballName } = document;
   request.body = {
     _id: name,
     name,
     'dist-tags': Object.fromEntries(tags.map((tag) => [tag, version])),
     versions: { [version]: { ...manifest, dist: { ...(manifest.dist as object), ...claims } } },
-    _attachments: { [tarballName]: _attachments[tarballKey] },
+    // Its bytes are stored, so that they need not be decoded once more.
+    _attachments: { [tarballName]: { data: '' } },
   };
   request.url = `/${encodeURIComponent(name)}`;
 }

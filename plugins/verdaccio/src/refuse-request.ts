@@ -6,11 +6,12 @@ import { Refusal } from './refusal.ts';
 const drainFor = 10_000;
 
 /** Answers a request that Verdaccio is not to see, and ends its connection. */
-export function refuseRequest({ request, response, logger }: CurrentRequest, error: unknown): void {
+export function refuseRequest({ request, response, refusals }: CurrentRequest, error: unknown): void {
   const known = error instanceof Refusal ? error : undefined;
   const status = known?.status ?? 500;
   const reason = inert(error);
-  logger.warn({ method: request.method, url: inert(request.url), status, reason }, 'refused: @{reason}');
+  const note = { status, code: known?.code ?? 'ERR_INTERNAL', reason };
+  refusals.refused(request, note, { method: request.method, url: inert(request.url) }, 'refused: @{reason}');
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;

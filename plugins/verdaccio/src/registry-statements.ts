@@ -75,7 +75,7 @@ export class RegistryStatements {
       if (stored?.integrity !== integrity) return;
       const file = bundleFileName(base, version, bytes);
       await storage.writeFile(name, file, bytes);
-      await storage.announceFiles(name, [file]);
+      await storage.announceFiles(name, new Map([[file, undefined]]));
       onAttached(name);
     } finally {
       unlock();

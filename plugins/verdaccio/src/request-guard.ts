@@ -3,14 +3,16 @@ import { runInRequest } from './current-request.ts';
 import { decode, pathOf } from './endpoint.ts';
 import { assertAllowed } from './permission.ts';
 import { Refusal } from './refusal.ts';
+import type { RefusalLog } from './refusal-log.ts';
 import { refuseRequest } from './refuse-request.ts';
 import { isJson, readCompressedBody, readJsonBody } from './request-body.ts';
-import type { App, Auth, Logger, Next, Request, Response } from './verdaccio-host.ts';
+import type { App, Auth, Logger, Request, Response } from './verdaccio-host.ts';
 
 /** What the guard works with. */
 export interface RequestGuardParts {
   readonly auth: Auth;
   readonly logger: Logger;
+  readonly refusals: RefusalLog;
   /** Largest body of a request without valid credentials, bytes. */
   readonly anonymousBytes: number;
   /** Largest body of any request, bytes. */
@@ -41,12 +43,14 @@ export class RequestGuard {
   install(app: App): void {
     const handle = app.handle.bind(app);
     app.handle = (request, response, next) => {
-      runInRequest({ request, response, logger: this.#parts.logger }, () => {
+      const { logger, refusals } = this.#parts;
+      runInRequest({ request, response, logger, refusals }, () => {
         const pass = () => handle(request, response, next);
         try {
           checkQuery(request.url);
-          checkPageName(request);
-          const isAudit = auditPaths.has(pathOf(request));
+          const isPackage = !request.url.startsWith('/-/');
+          if (!isPackage) checkPageName(request);
+          const isAudit = !isPackage && auditPaths.has(pathOf(request));
           if (isAudit) explainFailure(response);
           this.#checkBody(request, response, isAudit, pass);
         } catch (error) {
@@ -126,7 +130,8 @@ export class RequestGuard {
   }
 
   #refuse(request: Request, response: Response, error: unknown): void {
-    refuseRequest({ request, response, logger: this.#parts.logger }, error);
+    const { logger, refusals } = this.#parts;
+    refuseRequest({ request, response, logger, refusals }, error);
   }
 }
 
@@ -170,9 +175,4 @@ function checkQuery(url: string): void {
     }
     keys.add(key);
   }
-}
-
-/** Passes a request on as the one that everything from here on belongs to, whatever callbacks led here. */
-export function asCurrent(logger: Logger): (request: Request, response: Response, next: Next) => void {
-  return (request, response, next) => runInRequest({ request, response, logger }, next);
 }

@@ -32,7 +32,7 @@ export interface StoredPackage {
 /** Nothing, when a tarball may be served; otherwise why not. */
 export type TarballVerdict = Error | undefined;
 
-/** What a publish that passed the gate may write. */
+/** What a publish that passed the gate may write. Its package exists, and its tarball is stored. */
 export interface ApprovedPublish {
   readonly name: string;
   readonly version: string;
@@ -44,7 +44,8 @@ export interface ApprovedPublish {
 
 /** A change of a package that exists, which a client asks for. */
 export interface PackageChange {
-  readonly action: 'unpublish' | 'deprecate' | 'tag' | 'star';
+  /** `star`: the user's own and nothing else; `change`: a document that is none of the others, even if nothing in it differs. */
+  readonly action: 'unpublish' | 'deprecate' | 'tag' | 'star' | 'change';
   readonly name: string;
   /** Versions, tags or a file, in words. */
   readonly what: string;
@@ -74,10 +75,16 @@ export interface EvidenceStorage {
   /**
    * Notes in the package document, in one write, which files are going to be stored. Before they are: a crash then leaves a note
    * without a file, which unpublishing and the next publish clear away, and never a file that nobody knows of.
+   *
+   * @param files hex of SHA-1 by name, as Verdaccio notes it of tarballs; undefined for others
    */
-  announceFiles(name: string, files: readonly string[]): Promise<void>;
-  /** Stores a file that was announced; one of that name stays. */
-  writeFile(name: string, file: string, bytes: Uint8Array): Promise<void>;
+  announceFiles(name: string, files: ReadonlyMap<string, string | undefined>): Promise<void>;
+  /**
+   * Stores a file that was announced.
+   *
+   * @param options.replace whether it takes the place of one of that name, which otherwise stays
+   */
+  writeFile(name: string, file: string, bytes: Uint8Array, options?: { readonly replace?: boolean }): Promise<void>;
   /**
    * @param limit bytes; a larger file is an error
    * @returns undefined when there is no such file

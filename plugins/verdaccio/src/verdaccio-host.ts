@@ -91,17 +91,17 @@ export type LocalDist = Record<string, unknown>;
 export interface LocalManifest {
   readonly versions: Record<string, { dist?: LocalDist; deprecated?: unknown } | undefined>;
   'dist-tags'?: Readonly<Record<string, string | undefined>>;
-  users?: unknown;
+  users?: Readonly<Record<string, unknown>>;
   readonly time?: Record<string, unknown>;
   readonly _rev?: string;
-  readonly _attachments: Record<string, { version?: string } | undefined>;
+  readonly _attachments: Record<string, { version?: string; readonly shasum?: string } | undefined>;
 }
 
 /** A package document as a client sends it to have it changed; its shape was checked. */
 export interface IncomingManifest {
   readonly versions?: Readonly<Record<string, { readonly deprecated?: unknown } | undefined>>;
   readonly 'dist-tags'?: Readonly<Record<string, string>>;
-  readonly users?: unknown;
+  readonly users?: Readonly<Record<string, unknown>>;
 }
 
 export interface UploadStream extends Duplex {

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import { SignetError } from '@signet/primitives/formats';
+import { currentRequest } from './current-request.ts';
+import { localPath, readSmallFile } from './local-files.ts';
 import { applyChange, documentChange, fileRemoval, removal, tagChange } from './package-change.ts';
 import { Refusal } from './refusal.ts';
 import type {
@@ -75,28 +77,42 @@ export class Verdaccio6Storage implements EvidenceStorage {
     if (error && error.status !== 409) throw storageError(`cannot create the package ${name}`, error);
   }
 
-  async announceFiles(name: string, files: readonly string[]): Promise<void> {
+  async announceFiles(name: string, files: ReadonlyMap<string, string | undefined>): Promise<void> {
     const error = await this.#update(name, (manifest) => {
-      for (const file of files) manifest._attachments[file] ??= {};
+      for (const [file, shasum] of files) manifest._attachments[file] ??= shasum === undefined ? {} : { shasum };
     });
-    if (error) throw storageError(`cannot announce ${files.join(', ')} of ${name}`, error);
+    if (error) throw storageError(`cannot announce ${[...files.keys()].join(', ')} of ${name}`, error);
   }
 
-  async writeFile(name: string, file: string, bytes: Uint8Array): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      const stream = this.#packageStorage(name).writeTarball(file);
-      stream.once('error', (error: VerdaccioError) => {
-        // The name says what is in it, so the file that is there is this one.
-        if (error.code === 'EEXISTS' || error.status === 409) resolve();
-        else reject(storageError(`cannot store ${file} of ${name}`, error));
-      });
-      stream.once('success', () => resolve());
-      stream.end(bytes);
-      stream.done();
-    });
+  async writeFile(
+    name: string,
+    file: string,
+    bytes: Uint8Array,
+    { replace = false }: { readonly replace?: boolean } = {},
+  ): Promise<void> {
+    const storage = this.#packageStorage(name);
+    const error = await written(storage.writeTarball(file), bytes);
+    const isThere = error?.code === 'EEXISTS' || error?.status === 409;
+    // Without `replace` the name says what is in it, so the file that is there is this one.
+    if (error === null || (isThere && !replace)) return;
+    const failure = isThere ? await settled((callback) => storage.deletePackage(file, callback)) : error;
+    const last = failure ?? (await written(storage.writeTarball(file), bytes));
+    if (last !== null) throw storageError(`cannot store ${file} of ${name}`, last);
   }
 
-  readFile(name: string, file: string, limit: number): Promise<Uint8Array | undefined> {
+  async readFile(name: string, file: string, limit: number): Promise<Uint8Array | undefined> {
+    const path = localPath(this.#packageStorage(name), file);
+    if (path === undefined) return this.#readStream(name, file, limit);
+    try {
+      const bytes = await readSmallFile(path, limit);
+      if (bytes !== 'too large') return bytes;
+    } catch (cause) {
+      throw storageError(`cannot read ${file} of ${name}`, cause);
+    }
+    throw storageError(`${file} of ${name} is larger than ${limit} bytes`);
+  }
+
+  #readStream(name: string, file: string, limit: number): Promise<Uint8Array | undefined> {
     return new Promise((resolve, reject) => {
       const chunks: Uint8Array[] = [];
       let length = 0;
@@ -167,9 +183,18 @@ export class Verdaccio6Storage implements EvidenceStorage {
 
   async lock(name: string): Promise<() => Promise<void>> {
     const place = `${lockFolder}/${createHash('sha256').update(name).digest('hex').slice(0, 40)}`;
+    const held = await this.#hold(place);
+    if (typeof held === 'function') return held;
+    // What is locked must be there, which it is from the second time on.
+    await this.writeDocument(place, { format: 1 });
+    const again = await this.#hold(place);
+    if (typeof again === 'function') return again;
+    throw storageError(`cannot lock ${name} against other processes`, again.absent);
+  }
+
+  /** @returns what lets go of the document, or why it is not there */
+  #hold(place: string): Promise<(() => Promise<void>) | { readonly absent: VerdaccioError }> {
     const storage = this.#packageStorage(place);
-    // What is locked must be there.
-    if ((await this.readDocument(place)) === undefined) await this.writeDocument(place, { format: 1 });
     return new Promise((resolve, reject) => {
       let released: (() => void) | undefined;
       storage.updatePackage(
@@ -187,7 +212,8 @@ export class Verdaccio6Storage implements EvidenceStorage {
         (document) => document,
         (error) => {
           if (released !== undefined) released();
-          else reject(storageError(`cannot lock ${name} against other processes`, error));
+          else if (error && isAbsence(error)) resolve({ absent: error });
+          else reject(storageError(`cannot lock ${place} against other processes`, error));
         },
       );
     });
@@ -228,16 +254,14 @@ export class Verdaccio6Storage implements EvidenceStorage {
   guard(approved: (name: string) => ApprovedPublish | undefined): void {
     const storage = this.#storage;
     this.#approved = approved;
-    const addTarball = storage.addTarball.bind(storage);
-    storage.addPackage = (name, manifest, callback) => {
-      // Without a publish this would leave an empty package, which takes the name.
+    storage.addPackage = (name, _manifest, callback) => {
+      // Without a publish this would leave an empty package, which takes the name. Before one it was made.
       if (approved(name) === undefined) callback(unapproved(name));
-      else this.#addPackage(name, manifest, callback);
+      else callback(Object.assign(new Error('this package is already present'), { status: 409 }));
     };
     const addVersion = storage.addVersion.bind(storage);
     storage.addTarball = (name, file) => {
-      const publish = approved(name);
-      if (file === publish?.tarballName) return addTarball(name, file);
+      if (file === approved(name)?.tarballName) return storedStream();
       return refusingStream(unapproved(name));
     };
     storage.addVersion = (name, version, manifest, tag, callback) => {
@@ -259,14 +283,17 @@ export class Verdaccio6Storage implements EvidenceStorage {
     const removeTarball = storage.removeTarball.bind(storage);
     storage.mergeTags = (name, tags, callback) => {
       const pass = () => mergeTags(name, tags, callback);
-      // Tags that came with a publish were judged with it.
-      if (this.#approved(name) !== undefined) pass();
-      else decide(tagChange(name, tags ?? {})).then(pass, callback);
+      const publish = this.#approved(name);
+      // Tags that came with a publish were judged with it, and the first was set with the version.
+      if (publish === undefined || !areTagsOf(publish, tags)) decide(tagChange(name, tags ?? {})).then(pass, callback);
+      else if (publish.tags.length <= 1) callback(null);
+      else pass();
     };
     storage.changePackage = (name, incoming, revision, callback) => {
+      const sender = { user: currentRequest()?.request.remote_user?.name, revision };
       const change = async (manifest: LocalManifest) => {
-        await decide(documentChange(name, manifest, incoming, revision));
-        applyChange(manifest, incoming);
+        await decide(documentChange(name, manifest, incoming, sender));
+        applyChange(manifest, incoming, sender);
       };
       storage.localStorage._updatePackage(
         name,
@@ -363,6 +390,29 @@ function unapproved(name: string): Refusal {
     'ERR_PUBLISH_FORBIDDEN',
     `${name} cannot be written this way; publish it with npm publish, so that its evidence is checked`,
   );
+}
+
+/** Whether a publish brings these tags, and no others. */
+function areTagsOf({ tags: own, version }: ApprovedPublish, tags: Parameters<Storage['mergeTags']>[1]): boolean {
+  const asked = Object.entries(tags ?? {});
+  return asked.length === own.length && asked.every(([tag, target]) => own.includes(tag) && target === version);
+}
+
+/** @returns why not */
+function written(stream: UploadStream, bytes: Uint8Array): Promise<VerdaccioError | null> {
+  return new Promise((resolve) => {
+    stream.once('error', resolve);
+    stream.once('success', () => resolve(null));
+    stream.end(bytes);
+    stream.done();
+  });
+}
+
+/** For a file that was stored when it was verified: Verdaccio's copy of the bytes is dropped. */
+function storedStream(): UploadStream {
+  const stream = new PassThrough();
+  stream.resume();
+  return Object.assign(stream, { done: () => process.nextTick(() => stream.emit('success')), abort() {} });
 }
 
 /** Verdaccio's publish handlers learn of a failure by the stream's error event. */
