@@ -57,7 +57,9 @@ export class DuplicateIndex {
     const indices = this.#indices;
     this.#fingerprints = new Uint32Array(indices.length * 2);
     this.#indices = new Uint32Array(indices.length * 2);
-    for (const [slot, stored] of indices.entries()) {
+    // By number: an iterator would make an array for each of millions.
+    for (let slot = 0; slot < indices.length; slot++) {
+      const stored = indices[slot] ?? empty;
       if (stored !== empty) this.#insert(fingerprints[slot] ?? 0, stored);
     }
   }

@@ -53,7 +53,9 @@ function nodeOffset(height: number, index: number): number {
 export class MerkleTree {
   readonly #source: HashSource;
   readonly #edge: Tile[] = [];
-  readonly #cache = new Map<string, Tile>();
+  readonly #cache = new Map<number, Tile>();
+  /** The one that was asked for last. */
+  #latest = { key: -1, tile: new Tile() };
   #size: number;
   #folded = { size: 0, hashes: new Map<number, Uint8Array>() };
 
@@ -89,7 +91,7 @@ export class MerkleTree {
         tile.append(value);
         if (!tile.full) break;
         const index = levelSize(level + 1, this.#size);
-        this.#remember(`${level}/${index}`, tile);
+        this.#remember(tileKey(level, index), tile);
         this.#edge[level] = new Tile();
         value = tile.node(8, 0);
       }
@@ -183,10 +185,12 @@ export class MerkleTree {
     const edgeIndex = levelSize(level + 1, this.#size);
     const edge = this.#edge[level];
     if (index === edgeIndex && edge !== undefined) return edge;
-    const key = `${level}/${index}`;
-    const cached = this.#cache.get(key);
-    const tile = cached ?? this.#readTile(level, index, tileWidth);
+    const key = tileKey(level, index);
+    // A proof takes most of its nodes from one tile, one after the other.
+    if (key === this.#latest.key) return this.#latest.tile;
+    const tile = this.#cache.get(key) ?? this.#readTile(level, index, tileWidth);
     this.#remember(key, tile);
+    this.#latest = { key, tile };
     return tile;
   }
 
@@ -199,7 +203,7 @@ export class MerkleTree {
   }
 
   /** Map iterates in order of insertion, so the first key is the one used longest ago. */
-  #remember(key: string, tile: Tile): void {
+  #remember(key: number, tile: Tile): void {
     this.#cache.delete(key);
     this.#cache.set(key, tile);
     if (this.#cache.size <= cachedTiles) return;
@@ -215,6 +219,11 @@ export class MerkleTree {
       );
     }
   }
+}
+
+/** One number for a tile: there are fewer than 2^40 of a level, since indices are exact in a double. */
+function tileKey(level: number, index: number): number {
+  return level * 2 ** 40 + index;
 }
 
 /** The largest power of two that is smaller than `length`, which is at least 2. */
