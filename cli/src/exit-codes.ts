@@ -195,7 +195,7 @@ const byErrorCode: Readonly<Record<ErrorCode, number>> = {
   ERR_LOG_CLOSED: exitCodes.internal,
   ERR_LOG_FULL: exitCodes.internal,
   ERR_LOG_OVERLOADED: exitCodes.internal,
-  ERR_LOG_FROZEN: exitCodes.internal,
+  ERR_LOG_FROZEN: exitCodes.network,
   ERR_LOG_RATE: exitCodes.internal,
   ERR_LOG_REQUEST: exitCodes.internal,
   ERR_LOG_SIGNATURE: exitCodes.internal,

@@ -159,20 +159,14 @@ const waitingFor = {
   'read back': 'reading the package back from the registry',
 } as const;
 
-/** The kept job says what is finished, and where; a flag that says otherwise would be ignored. */
+/**
+ * The kept job says what is finished, and where; a flag that says otherwise would be ignored. A signing config serves where the job's
+ * log takes no more entries.
+ */
 function refuseWith(values: OptionValues, positionals: readonly string[], context: CommandContext): void {
-  const given = [
-    'tag',
-    'access',
-    'dry-run',
-    'signing-config',
-    'ca-url',
-    'workspace',
-    'workspaces',
-    'key',
-    'sbom',
-    'audit',
-  ].find((name) => values[name] !== undefined);
+  const given = ['tag', 'access', 'dry-run', 'ca-url', 'workspace', 'workspaces', 'key', 'sbom', 'audit'].find(
+    (name) => values[name] !== undefined,
+  );
   const wrong =
     positionals.length > 0
       ? 'a folder or tarball'

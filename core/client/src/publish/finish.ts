@@ -9,7 +9,7 @@ import {
 } from '@signet/primitives/formats';
 import type { ServiceAccess } from '../http/index.ts';
 import { type PublisherKey, type VerifiedAttestation, verifyPackageBundle } from '../npm/index.ts';
-import { completeBundle, type ExpectedSigner } from '../sign/index.ts';
+import { assertNamedByTrust, completeBundle, type ExpectedSigner, type SigningServices } from '../sign/index.ts';
 import type { TrustMaterial } from '../trust/index.ts';
 import type { JobFolder, KeptJob } from './job-folder.ts';
 import type { NpmConfiguration } from './npm-configuration.ts';
@@ -29,6 +29,8 @@ export interface Finishing {
   readonly client: RegistryClient;
   readonly trust: TrustMaterial;
   readonly http: ServiceAccess;
+  /** Which services are named now, where those of the job have a log that takes no more entries. */
+  readonly latestServices?: () => Promise<SigningServices | undefined>;
   /** The registry has just said that it does not have the version, and nothing was sent since. */
   readonly isFresh?: boolean;
 }
@@ -58,6 +60,14 @@ export async function finish(kept: KeptJob, finishing: Finishing): Promise<Publi
         trust,
         ...signer,
         http,
+        latestServices: async () => {
+          const latest = await finishing.latestServices?.();
+          if (latest === undefined) return undefined;
+          // Where entries go from now on must be watched by those who trust us, like the place before.
+          assertNamedByTrust(latest, trust);
+          job = { ...job, services: latest };
+          return latest;
+        },
         onStep,
         onProgress: async (progress) => {
           job = { ...job, bundles: job.bundles.with(index, bundleToJson(progress)) };

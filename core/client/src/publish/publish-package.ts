@@ -2,7 +2,7 @@ import { relative } from 'node:path';
 import { SignetError } from '@signet/primitives/formats';
 import type { ServiceAccess } from '../http/index.ts';
 import { sha512Integrity } from '../npm/index.ts';
-import { assertNamedByTrust } from '../sign/index.ts';
+import { assertNamedByTrust, describeInstance, type SigningServices } from '../sign/index.ts';
 import { Author } from './author.ts';
 import { finish, settle } from './finish.ts';
 import { JobFolder, type KeptJob } from './job-folder.ts';
@@ -93,7 +93,9 @@ export async function publishPackages(
     const { tarball } = prepared.packed;
     const { client, trust } = prepared;
     const kept = { job, path: paths[index] ?? folder.fileOf(job.integrity) };
-    const report = await finish(kept, { options, configuration, folder, tarball, http, client, trust, isFresh: true });
+    const latestServices = () => servicesNow(job, options, http);
+    const parts = { options, configuration, folder, tarball, http, client, trust, latestServices };
+    const report = await finish(kept, { ...parts, isFresh: true });
     options.onPublished?.(report);
     return report;
   });
@@ -161,7 +163,18 @@ async function resume(
   const client = await openRegistry(name, configuration, { registry }, options);
   const job = await renewIfExpired(kept.job, tarball, trust, author);
   if (job !== kept.job) await folder.keep(job);
-  return await finish({ job, path: kept.path }, { options, configuration, folder, tarball, http, client, trust });
+  const latestServices = () => servicesNow(job, options, http);
+  const parts = { options, configuration, folder, tarball, http, client, trust, latestServices };
+  return await finish({ job, path: kept.path }, parts);
+}
+
+/** Asks anew whoever named the services of a job: the registry, or the author. */
+async function servicesNow(
+  { registry, servicesFromRegistry }: PublishJob,
+  { services }: Pick<PublishOptions, 'services'>,
+  http: ServiceAccess,
+): Promise<SigningServices | undefined> {
+  return servicesFromRegistry ? (await describeInstance(registry, http)).services : services;
 }
 
 /** What was made until now (at most a certificate for a key that is forgotten) is of no use to anybody. */

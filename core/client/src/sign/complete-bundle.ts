@@ -55,6 +55,11 @@ export interface CompletionOptions extends ExpectedSigner {
   readonly artifact?: ArtifactInput;
   readonly http?: ServiceAccess;
   readonly onStep?: ((step: WitnessStep) => void) | undefined;
+  /**
+   * Finds the services of now, where a log takes no more entries: its shard was frozen since `services` were read. Asked once; the
+   * trusted root must name them.
+   */
+  readonly latestServices?: (() => Promise<Omit<SigningServices, 'caUrl'> | undefined>) | undefined;
   /** Called with all that is there after each step, so that it can be kept. Awaited before the next step. */
   readonly onProgress?: ((bundle: Bundle) => Promise<void>) | undefined;
 }
@@ -85,7 +90,13 @@ export async function completeBundle(begun: Bundle, options: CompletionOptions):
     onStep?.('log entry');
     const verifier = verifierOf(bundle, options);
     const logged = { bundle, signature: { signature, verifier }, rekorVersion: services.rekorVersion ?? 2, http };
-    const tlogEntries = await Promise.all(services.logUrls.map((logUrl) => logBundle(logUrl, logged)));
+    const logAt = (logUrls: readonly string[]) => Promise.all(logUrls.map((logUrl) => logBundle(logUrl, logged)));
+    const tlogEntries = await logAt(services.logUrls).catch(async (thrown: unknown) => {
+      // The frozen shard would have answered with the entry if it had it, as logs that are asked twice do.
+      const latest = isFrozen(thrown) ? await options.latestServices?.() : undefined;
+      if (latest === undefined || latest.logUrls.every((url) => services.logUrls.includes(url))) throw thrown;
+      return await logAt(latest.logUrls);
+    });
     bundle = { ...bundle, tlogEntries };
     await onProgress?.(bundle);
   }
@@ -98,6 +109,10 @@ export async function completeBundle(begun: Bundle, options: CompletionOptions):
     ...(artifact === undefined ? {} : { artifact }),
   });
   return { bundle: json, verified };
+}
+
+function isFrozen(thrown: unknown): boolean {
+  return thrown instanceof SignetError && thrown.code === 'ERR_LOG_FROZEN';
 }
 
 /**

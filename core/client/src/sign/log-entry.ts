@@ -30,7 +30,7 @@ export interface LogSubmission {
  *
  * A log that has the entry already (409) answers with it: an earlier attempt got through and its answer was lost.
  *
- * @throws ERR_LOG_REFUSED for what a repetition does not change, ERR_LOG_RESPONSE, ERR_LOG_RESPONSE_MISMATCH, and what `request` throws
+ * @throws ERR_LOG_FROZEN when another shard takes the entries now, ERR_LOG_REFUSED for what else a repetition does not change, ERR_LOG_RESPONSE, ERR_LOG_RESPONSE_MISMATCH, and what `request` throws
  */
 export async function logSignature(submission: LogSubmission): Promise<TransparencyLogEntry> {
   const { digestAlgorithm, signature } = submission;
@@ -113,6 +113,13 @@ async function post(logUrl: string, asked: JsonObject, http: ServiceAccess): Pro
     return body;
   } catch (thrown) {
     if (!(thrown instanceof HttpStatusError) || isTransient(thrown.status)) throw thrown;
+    // Rekor's second version answers so for a shard that takes no more entries, and for no other reason.
+    if (thrown.status === 405) {
+      throw new SignetError(
+        'ERR_LOG_FROZEN',
+        `the transparency log ${logUrl} takes no more entries: ${saying(thrown.body)}`,
+      );
+    }
     throw new SignetError(
       'ERR_LOG_REFUSED',
       `the transparency log refuses (status ${thrown.status}): ${saying(thrown.body)}`,
