@@ -39,9 +39,10 @@ export const directTransport: Transport = async (url, request) => {
     try {
       return await answerOf(await responseTo(sent, body));
     } catch (error) {
-      // The server closed a connection that was kept open just when it was used again: it has read nothing of the request.
+      // The server closed a connection that was kept open just when it was used again, and has most probably read nothing. Whether
+      // more than a question is sent twice is for the caller to say.
       const { code } = error as NodeJS.ErrnoException;
-      if (!sent.reusedSocket || (code !== 'ECONNRESET' && code !== 'EPIPE')) throw error;
+      if (method !== 'GET' || !sent.reusedSocket || (code !== 'ECONNRESET' && code !== 'EPIPE')) throw error;
     }
   }
 };

@@ -97,7 +97,7 @@ describe('a request to a service', () => {
     await assert.rejects(ask(cut, { retry: once }), { code: 'ERR_NETWORK' });
   });
 
-  it('asks again at once where the server closed the connection that was kept open', async () => {
+  it('asks again at once where the server closed the connection that was kept open, and sends nothing twice', async () => {
     const sockets = new Set<unknown>();
     const listener: RequestListener = (incoming, response) => {
       if (sockets.has(incoming.socket)) {
@@ -108,8 +108,10 @@ describe('a request to a service', () => {
       response.end('{}');
     };
     await ask(listener, { retry: noRetry });
-    assert.equal((await ask(listener, { retry: noRetry, method: 'POST', body: '{}' })).status, 200);
-    assert.deepEqual(seen, ['POST /path', 'POST /path'], 'once over the kept connection, once over a new one');
+    assert.equal((await ask(listener, { retry: noRetry })).status, 200);
+    assert.deepEqual(seen, ['GET /path', 'GET /path'], 'once over the kept connection, once over a new one');
+    await assert.rejects(ask(listener, { retry: noRetry, method: 'POST', body: '{}' }), { code: 'ERR_NETWORK' });
+    assert.deepEqual(seen, ['POST /path']);
   });
 
   it('does not repeat what was refused', async () => {
