@@ -7,7 +7,7 @@ export * from './der.ts';
 export * from './der-writer.ts';
 export * from './describe-value.ts';
 export * from './dsse.ts';
-export * from './error-codes.ts';
+export type { ErrorCode } from './error-codes.ts';
 export * from './errors.ts';
 export * from './fulcio.ts';
 export * from './in-toto.ts';

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { concat, equalBytes, toHex } from './bytes.ts';
+import { concat, equalBytes, fromHex, toHex } from './bytes.ts';
 import { SignetError } from './errors.ts';
 
 /** Bytes of a SHA-256 Merkle tree hash. */
@@ -9,7 +9,7 @@ const leafPrefix = Uint8Array.of(0x00);
 const nodePrefix = Uint8Array.of(0x01);
 
 /** Root of the tree without leaves: the hash of nothing (RFC 6962 §2.1). */
-export const emptyTreeRoot: Uint8Array = sha256(new Uint8Array(0));
+export const emptyTreeRoot: Uint8Array = fromHex('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
 
 /** Hash of a leaf: `SHA-256(0x00 || entry)` (RFC 6962 §2.1). */
 export function hashLeaf(entry: Uint8Array): Uint8Array {
