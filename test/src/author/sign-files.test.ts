@@ -330,7 +330,13 @@ describe('signing files and statements', () => {
   describe('attests', () => {
     const samples: Readonly<Record<string, readonly [predicateType: string, predicate: object]>> = {
       slsaprovenance: ['https://slsa.dev/provenance/v0.2', { builder: { id: 'https://ci.example' }, buildType: 'x' }],
-      slsaprovenance1: ['https://slsa.dev/provenance/v1', { buildDefinition: {}, runDetails: {} }],
+      slsaprovenance1: [
+        'https://slsa.dev/provenance/v1',
+        {
+          buildDefinition: { buildType: 'https://ci.example/build/v1', externalParameters: {} },
+          runDetails: { builder: { id: 'https://ci.example' } },
+        },
+      ],
       spdx: ['https://spdx.dev/Document', { spdxVersion: 'SPDX-2.3', packages: [] }],
       cyclonedx: ['https://cyclonedx.org/bom', { bomFormat: 'CycloneDX', specVersion: '1.5' }],
       link: ['https://in-toto.io/Link/v1', { name: 'build', command: ['make'], materials: [] }],

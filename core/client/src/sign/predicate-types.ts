@@ -33,11 +33,18 @@ export function predicateTypeOf(name: string): string {
 /** What each type of predicate must at least be, so that a wrong file is not signed as one. */
 const marks: Readonly<Record<string, (predicate: Readonly<Record<string, unknown>>) => boolean>> = {
   'https://slsa.dev/provenance/v0.2': ({ builder, buildType }) => isRecord(builder) && typeof buildType === 'string',
+  // What SLSA marks REQUIRED.
   'https://slsa.dev/provenance/v1': ({ buildDefinition, runDetails }) =>
-    isRecord(buildDefinition) && isRecord(runDetails),
+    isRecord(buildDefinition) &&
+    typeof buildDefinition.buildType === 'string' &&
+    isRecord(buildDefinition.externalParameters) &&
+    isRecord(runDetails) &&
+    isRecord(runDetails.builder) &&
+    typeof runDetails.builder.id === 'string',
   'https://spdx.dev/Document': ({ spdxVersion, '@context': context }) =>
     typeof spdxVersion === 'string' || context !== undefined,
-  'https://cyclonedx.org/bom': ({ bomFormat }) => bomFormat === 'CycloneDX',
+  'https://cyclonedx.org/bom': ({ bomFormat, specVersion }) =>
+    bomFormat === 'CycloneDX' && typeof specVersion === 'string',
   'https://in-toto.io/Link/v1': ({ name, command, materials }) =>
     typeof name === 'string' || Array.isArray(command) || materials !== undefined,
   'https://cosign.sigstore.dev/attestation/vuln/v1': ({ scanner, metadata }) => isRecord(scanner) && isRecord(metadata),
@@ -64,6 +71,6 @@ export function assertPredicate(predicateType: string, predicate: Readonly<Recor
   });
 }
 
-function isRecord(value: unknown): boolean {
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
