@@ -18,6 +18,7 @@ import { type InstanceLayout, instanceLayout } from './layout.ts';
 import { createMaterial, type OfflineKeys, openMaterial } from './material.ts';
 import { assertNothingPlanted, makePrivate } from './private-files.ts';
 import { type InstanceUrls, instanceUrls, isLoopback, parsePublicUrl } from './public-url.ts';
+import { ensureRegistryKey } from './registry-key.ts';
 import type { TlsFiles } from './tls-files.ts';
 import { createClientTrustConfig, createSigningConfig, createTrustedRoot } from './trust-documents.ts';
 import { ensureTrustRepository } from './trust-repository.ts';
@@ -160,6 +161,7 @@ async function createInstance(
   await createDurably(layout.trust.signingConfig, json(signingConfig));
   const trustedRoot: unknown = JSON.parse((await readIfPresent(layout.trust.trustedRoot)) ?? '');
   await createDurably(layout.trust.clientTrustConfig, json(createClientTrustConfig(trustedRoot, signingConfig)));
+  await ensureRegistryKey(layout, options.passphrase);
   await ensureTrustRepository(layout, holders, options.passphrase);
   await writeDurably(layout.state.format, `${JSON.stringify({ ...format, state: 'ready' })}\n`);
   return { configuration, layout, urls, created: true };

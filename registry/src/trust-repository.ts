@@ -1,10 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SignetError, utf8 } from '@signet/primitives/formats';
+import { isDeepStrictEqual } from 'node:util';
+import { parseJson, SignetError, utf8 } from '@signet/primitives/formats';
 import { openSigner, type Signer } from '@signet/primitives/keys';
 import { sigstoreTargets, type TargetSet, TufRepository } from '@signet/services/tuf';
-import { readIfPresent } from './durable-files.ts';
+import { readIfPresent, writeDurably } from './durable-files.ts';
+import { parseInstanceFile } from './instance-file.ts';
 import type { InstanceLayout } from './layout.ts';
+import { distributedKeys } from './registry-key.ts';
+import { createClientTrustConfig } from './trust-documents.ts';
 
 /** Root and targets keys for a new trust root. */
 export interface RootHolders {
@@ -19,7 +23,34 @@ export async function currentTargets(layout: InstanceLayout, now: Date): Promise
   if (root === undefined || config === undefined || both === undefined) {
     throw new SignetError('ERR_INSTANCE', `${layout.trust.directory} lacks a file; restore it from a backup`);
   }
-  return sigstoreTargets({ trustedRoot: root, signingConfig: config, clientTrustConfig: both }, now);
+  const instance = await readText(layout.instanceFile);
+  if (instance === undefined) throw new SignetError('ERR_INSTANCE', `${layout.instanceFile} is missing`);
+  const { publicUrl, created } = parseInstanceFile(instance, layout.instanceFile);
+  const keys = await distributedKeys(layout, created);
+  return sigstoreTargets(
+    {
+      trustedRoot: root,
+      signingConfig: config,
+      clientTrustConfig: await agreeing(layout, { root, config, both }),
+      ...(keys === undefined ? {} : { registryKeys: { host: new URL(publicUrl).host, text: keys } }),
+    },
+    now,
+  );
+}
+
+/** The file that holds both documents, made anew where somebody has changed one of them by hand. */
+async function agreeing(
+  layout: InstanceLayout,
+  { root, config, both }: { readonly root: string; readonly config: string; readonly both: string },
+): Promise<string> {
+  const wanted = createClientTrustConfig(
+    parseJson(root, layout.trust.trustedRoot),
+    parseJson(config, layout.trust.signingConfig),
+  );
+  if (isDeepStrictEqual(wanted, parseJson(both, layout.trust.clientTrustConfig))) return both;
+  const text = `${JSON.stringify(wanted, undefined, 2)}\n`;
+  await writeDurably(layout.trust.clientTrustConfig, text);
+  return text;
 }
 
 function readText(path: string): Promise<string | undefined> {

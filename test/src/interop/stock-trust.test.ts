@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseRegistryKeys } from '@signet/client/npm';
+import { openKeyFile } from '@signet/primitives/keys';
 import {
   beginRotation,
   emailClaims,
@@ -12,6 +15,7 @@ import {
   readRotations,
   startInstance,
 } from '@signet/registry';
+import { initTUF } from '@sigstore/tuf';
 import * as sigstore from 'sigstore';
 
 const author = 'alice@example.com';
@@ -60,6 +64,27 @@ describe('stock sigstore with the trust root of an instance', () => {
       tlogThreshold: 1,
       ...expected,
     });
+
+  it('finds the keys of the registry where npm looks for those of its own', async () => {
+    const { layout, urls } = running.instance;
+    const client = await initTUF({
+      mirrorURL: running.urls.tuf,
+      rootPath: running.tufRoot.path,
+      cachePath: join(directory, 'keys-cache'),
+    });
+    const { keys } = JSON.parse(await client.getTarget(`${new URL(urls.publicUrl).host}/keys.json`));
+    const signer = await openKeyFile(join(layout.keys.directory, 'registry.key'));
+    const id = `SHA256:${createHash('sha256').update(signer.publicKey.spki).digest('base64').replace('=', '')}`;
+    assert.deepEqual(
+      keys.map(({ keyId, keyUsage }: Record<string, unknown>) => [keyId, keyUsage]),
+      [
+        [id, 'npm:signatures'],
+        [id, 'npm:attestations'],
+      ],
+    );
+    const [key] = parseRegistryKeys({ keys });
+    assert.deepEqual(key?.publicKey, new Uint8Array(signer.publicKey.spki));
+  }).timeout(30_000);
 
   it('signs as a person and verifies', async () => {
     const certificateIssuer = running.urls.oidc;

@@ -48,3 +48,13 @@ async function syncDirectory(directory: string): Promise<void> {
     await handle.close();
   }
 }
+
+/** The file name of a target whose name may hold slashes and, with the port of a host, a colon: all targets lie in one folder. */
+export function targetFileName(name: string): string {
+  return name.replaceAll('/', '%2F').replaceAll(':', '%3A');
+}
+
+/** The name of the target in a file. */
+export function targetName(fileName: string): string {
+  return fileName.replaceAll('%2F', '/').replaceAll('%3A', ':');
+}

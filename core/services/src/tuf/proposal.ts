@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseJson, SignetError, utf8 } from '@signet/primitives/formats';
 import type { Signer } from '@signet/primitives/keys';
 import { buildRoot, buildTargets, type RoleKeys, type TargetSet, targetPath } from './build.ts';
-import { readDirectory, writeDurably } from './durable-file.ts';
+import { readDirectory, targetFileName, targetName, writeDurably } from './durable-file.ts';
 import {
   countSignatures,
   formatMetadata,
@@ -105,7 +105,7 @@ export async function readProposal(directory: string): Promise<Proposal> {
   const root = read('root', 'root.json');
   const targets = read('targets', 'targets.json');
   const contents = [...(await readDirectory(join(directory, 'targets')))].map(
-    ([name, bytes]) => [`targets/${name.replaceAll('%2F', '/')}`, bytes] as const,
+    ([name, bytes]) => [`targets/${targetName(name)}`, bytes] as const,
   );
   return {
     directory,
@@ -248,7 +248,7 @@ function nextRoot(current: RoleMetadata['root'], change: RootChange, now: Date):
 }
 
 function placeOf(directory: string, path: string): string {
-  return join(directory, 'targets', path.slice('targets/'.length).replaceAll('/', '%2F'));
+  return join(directory, 'targets', targetFileName(path.slice('targets/'.length)));
 }
 
 /** The id of a key as root metadata has it. @throws ERR_KEY_UNSUPPORTED */

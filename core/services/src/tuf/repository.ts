@@ -12,7 +12,7 @@ import {
   type TargetSet,
   targetPath,
 } from './build.ts';
-import { readDirectory, writeDurably } from './durable-file.ts';
+import { readDirectory, targetFileName, targetName, writeDurably } from './durable-file.ts';
 import { countSignatures, formatMetadata, parseMetadata, type RoleMetadata, roleOf, signMetadata } from './metadata.ts';
 import { type RepositoryFiles, replay } from './replay.ts';
 import { type RoleName, renewalTime, roleNames } from './roles.ts';
@@ -398,7 +398,7 @@ function checkChange({ root, targets }: SignedChange, current: CurrentMetadata):
 async function readFiles(directory: string): Promise<Map<string, Uint8Array>> {
   const files = await readDirectory(join(directory, 'metadata'));
   for (const [name, bytes] of await readDirectory(join(directory, 'targets'))) {
-    files.set(`targets/${name.replaceAll('%2F', '/')}`, bytes);
+    files.set(`targets/${targetName(name)}`, bytes);
   }
   return files;
 }
@@ -406,7 +406,7 @@ async function readFiles(directory: string): Promise<Map<string, Uint8Array>> {
 /** Target names may hold slashes; on disk all lie in one folder. */
 function placeOf(directory: string, path: string): string {
   if (!path.startsWith('targets/')) return join(directory, 'metadata', path);
-  return join(directory, 'targets', path.slice('targets/'.length).replaceAll('/', '%2F'));
+  return join(directory, 'targets', targetFileName(path.slice('targets/'.length)));
 }
 
 function readCurrent(files: RepositoryFiles, directory: string): CurrentMetadata {
