@@ -55,7 +55,7 @@ export async function finish(kept: KeptJob, finishing: Finishing): Promise<Publi
   try {
     const attestations: VerifiedAttestation[] = [];
     for (const [index, begun] of kept.job.bundles.entries()) {
-      const { bundle } = await completeBundle(parseBundle(begun), {
+      const { bundle, verified } = await completeBundle(parseBundle(begun), {
         services: job.services,
         trust,
         ...signer,
@@ -76,7 +76,9 @@ export async function finish(kept: KeptJob, finishing: Finishing): Promise<Publi
       });
       const { name, version, integrity } = job;
       // As a consumer will: not only that the bundle holds, but that it is about this name, this version and these bytes.
-      attestations.push(verifyPackageBundle(bundle, { name, version, integrity, trust, publisherKeys }));
+      // The bundle itself was verified a moment ago, for the one identity that it may have; with a key it is asked whose that is.
+      const verifiedAhead = new Map(signer.identity === undefined ? [] : [[bundle, { ok: true, verified } as const]]);
+      attestations.push(verifyPackageBundle(bundle, { name, version, integrity, trust, publisherKeys, verifiedAhead }));
     }
     signal?.throwIfAborted();
     const deadline = http.retry?.deadline;

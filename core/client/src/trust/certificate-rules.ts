@@ -82,14 +82,24 @@ export function namesIssuer(certificate: Certificate, issuer: Certificate): bool
   return wanted === undefined || offered === undefined || equalBytes(wanted, offered);
 }
 
-/** Whether the issuer's key signed the certificate. */
+/** The certificate that an issuer was last found to have signed, in bytes of our own that nobody can change. */
+const lastSigned = new WeakMap<Certificate, Uint8Array>();
+
+/**
+ * Whether the issuer's key signed the certificate. The packages of a release have one certificate, and a timestamp authority has the same in
+ * every token: what was just found out about these very bytes is not computed again.
+ */
 export function isSignedBy(certificate: Certificate, issuer: Certificate): boolean {
-  return verifySignatureByOid({
+  const last = lastSigned.get(issuer);
+  if (last !== undefined && equalBytes(last, certificate.bytes)) return true;
+  const isSigned = verifySignatureByOid({
     key: importPublicKey(issuer.publicKey),
     algorithm: certificate.signatureAlgorithm,
     message: certificate.tbs,
     signature: certificate.signature,
   });
+  if (isSigned) lastSigned.set(issuer, Uint8Array.from(certificate.bytes));
+  return isSigned;
 }
 
 function usage(what: string, problem: string, clause: string): SignetError {
