@@ -55,12 +55,12 @@ describe('a package published by signet', function () {
   });
 
   /** A project that depends on the package, in which `manager` works. */
-  async function project(context: Mocha.Context, manager: PackageManager | undefined, id: string): Promise<Workplace> {
+  async function project(test: Mocha.Context, manager: PackageManager | undefined, id: string): Promise<Workplace> {
     assert.ok(manager !== undefined);
     const opened = await Workplace.open(manager, join(folder, id));
     if (typeof opened === 'string') {
       process.stderr.write(`skipped: ${opened}\n`);
-      context.skip();
+      test.skip();
     }
     const manifest = { name: 'consumer', version: '1.0.0', private: true, dependencies: { [name]: '1.0.0' } };
     const configuration = manager.configure(registry.url, await registry.npmToken('alice'));
