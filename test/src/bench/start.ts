@@ -12,6 +12,8 @@ const programs: readonly [name: string, text: string][] = [
   ['node:crypto alone', "import 'node:crypto';"],
   ['@signet/primitives/formats', "import '@signet/primitives/formats';"],
   ['@signet/client/verify', "import '@signet/client/verify';"],
+  // The verifier loads it when it verifies for the first time.
+  ['@signet/client/verify, node:crypto', "import '@signet/client/verify'; import 'node:crypto';"],
 ];
 
 /** Counts the files that an import loads, and says which of them are not ours. */

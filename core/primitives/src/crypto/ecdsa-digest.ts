@@ -1,5 +1,5 @@
-import { createECDH, type ECDH } from 'node:crypto';
-import { type EcCurve, parseDer } from '../formats/index.ts';
+import type { ECDH } from 'node:crypto';
+import { type EcCurve, nodeCrypto, parseDer } from '../formats/index.ts';
 import { invert } from './modular-inverse.ts';
 
 /** y² = x³ − 3x + b over the prime field `p`, with a base point of prime order `n` (FIPS 186-5, SP 800-186). */
@@ -106,7 +106,7 @@ export function isOnCurve(curveName: EcCurve, point: Uint8Array): boolean {
 const agreements = new Map<string, ECDH>();
 
 function agreement({ name }: Curve): ECDH {
-  const known = agreements.get(name) ?? createECDH(name);
+  const known = agreements.get(name) ?? nodeCrypto().createECDH(name);
   agreements.set(name, known);
   return known;
 }

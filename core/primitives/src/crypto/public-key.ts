@@ -1,5 +1,5 @@
-import { createPublicKey, type KeyObject } from 'node:crypto';
-import { type PublicKeyInfo, parsePublicKeyInfo, SignetError, toPem } from '../formats/index.ts';
+import type { KeyObject } from 'node:crypto';
+import { nodeCrypto, type PublicKeyInfo, parsePublicKeyInfo, SignetError, toPem } from '../formats/index.ts';
 import { isOnCurve } from './ecdsa-digest.ts';
 
 /** A public key ready for checking signatures. */
@@ -54,7 +54,7 @@ class ImportedKey implements VerificationKey {
 function openSslKey(info: PublicKeyInfo): KeyObject {
   try {
     // As PEM text: for an object Node first throws and catches an error for each of its own kinds of key.
-    return createPublicKey(toPem('PUBLIC KEY', info.spki));
+    return nodeCrypto().createPublicKey(toPem('PUBLIC KEY', info.spki));
   } catch (cause) {
     throw unusable(info, `this Node cannot import it (${info.algorithm})`, cause);
   }

@@ -1,5 +1,4 @@
-import { verify } from 'node:crypto';
-import { type DigestAlgorithm, oids, SignetError } from '../formats/index.ts';
+import { type DigestAlgorithm, nodeCrypto, oids, SignetError } from '../formats/index.ts';
 import { digestLengths } from './digest.ts';
 import { verifyEcdsaDigest } from './ecdsa-digest.ts';
 import type { VerificationKey } from './public-key.ts';
@@ -52,7 +51,7 @@ export function verifySignatureByOid(check: SignatureByOid): boolean {
       { found: check.algorithm },
     );
   }
-  if (algorithm.kind === 'raw') return verify(null, message, key.keyObject, signature);
+  if (algorithm.kind === 'raw') return nodeCrypto().verify(null, message, key.keyObject, signature);
   const hash = algorithm.hash ?? check.digestAlgorithm;
   if (hash === undefined || hash === 'sha1') {
     throw new SignetError('ERR_KEY_UNSUPPORTED', `signature algorithm ${check.algorithm} names no accepted hash`);
@@ -62,7 +61,7 @@ export function verifySignatureByOid(check: SignatureByOid): boolean {
       expected: '2048 bits or more',
     });
   }
-  return verify(hash, message, key.keyObject, signature);
+  return nodeCrypto().verify(hash, message, key.keyObject, signature);
 }
 
 /**

@@ -1,4 +1,3 @@
-import { constants, publicDecrypt, verify } from 'node:crypto';
 import {
   concat,
   type DigestAlgorithm,
@@ -8,6 +7,7 @@ import {
   type KeyDetails,
   keyDetailsHash,
   keyMatchesDetails,
+  nodeCrypto,
   oids,
   SignetError,
 } from '../formats/index.ts';
@@ -65,10 +65,16 @@ export async function verifySignatureAside(check: SignatureCheck & { readonly me
     return verifySignature(check);
   }
   return new Promise((resolve, reject) => {
-    verify(keyDetailsHash(details) ?? null, message, opensslKey(key, details), signature, (error, holds) => {
-      if (error === null) resolve(holds);
-      else reject(error);
-    });
+    nodeCrypto().verify(
+      keyDetailsHash(details) ?? null,
+      message,
+      opensslKey(key, details),
+      signature,
+      (error, holds) => {
+        if (error === null) resolve(holds);
+        else reject(error);
+      },
+    );
   });
 }
 
@@ -80,7 +86,7 @@ function verifyMessage(key: VerificationKey, details: KeyDetails, message: Uint8
   if (details === 'PKIX_ED25519_PH') {
     return verifyEd25519phDigest(key.info.keyBytes, digest('sha512', message), signature);
   }
-  return verify(keyDetailsHash(details) ?? null, message, opensslKey(key, details), signature);
+  return nodeCrypto().verify(keyDetailsHash(details) ?? null, message, opensslKey(key, details), signature);
 }
 
 function opensslKey({ keyObject }: VerificationKey, details: KeyDetails) {
@@ -88,8 +94,8 @@ function opensslKey({ keyObject }: VerificationKey, details: KeyDetails) {
   if (!details.startsWith('PKIX_RSA_PSS')) return keyObject;
   return {
     key: keyObject,
-    padding: constants.RSA_PKCS1_PSS_PADDING,
-    saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
+    padding: nodeCrypto().constants.RSA_PKCS1_PSS_PADDING,
+    saltLength: nodeCrypto().constants.RSA_PSS_SALTLEN_DIGEST,
   };
 }
 
@@ -175,7 +181,10 @@ function maskGeneration(hash: DigestAlgorithm, seed: Uint8Array, length: number)
 function rawRsa(key: VerificationKey, signature: Uint8Array): Uint8Array | undefined {
   if (signature.length * 8 !== key.info.modulusBits) return undefined;
   try {
-    return publicDecrypt({ key: key.keyObject, padding: constants.RSA_NO_PADDING }, signature);
+    return nodeCrypto().publicDecrypt(
+      { key: key.keyObject, padding: nodeCrypto().constants.RSA_NO_PADDING },
+      signature,
+    );
   } catch {
     // A number not below the modulus is no signature.
     return undefined;

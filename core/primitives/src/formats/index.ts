@@ -15,6 +15,7 @@ export * from './inert.ts';
 export * from './jcs.ts';
 export * from './json.ts';
 export * from './merkle.ts';
+export * from './node-crypto.ts';
 export * from './note.ts';
 export * from './oids.ts';
 export * from './pem.ts';

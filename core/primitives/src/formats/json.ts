@@ -3,6 +3,7 @@ import { describeValue } from './describe-value.ts';
 import type { ErrorCode } from './error-codes.ts';
 import { SignetError } from './errors.ts';
 import { inert } from './inert.ts';
+import { nodeCrypto } from './node-crypto.ts';
 
 /** A JSON object of unknown content. Only its own properties count. */
 export type JsonObject = { readonly [key: string]: unknown };
@@ -148,8 +149,8 @@ function countKeys(value: unknown): number {
 function parseEscapedKeys(json: string, what: string, { lastCounts = false } = {}): unknown {
   const open: (Set<string> | undefined)[] = [];
   const names = new Map<string, string>();
-  // Nobody can write a text that has its own hash in it. Loaded here, because this is seldom needed and node:crypto is slow to load.
-  const prefix = process.getBuiltinModule('node:crypto').hash('sha256', json);
+  // Nobody can write a text that has its own hash in it.
+  const prefix = nodeCrypto().hash('sha256', json);
   let keyExpected = false;
   let plain = '';
   let copied = 0;

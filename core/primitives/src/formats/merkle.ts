@@ -1,6 +1,6 @@
-import { hash } from 'node:crypto';
 import { concat, equalBytes, fromHex, toHex } from './bytes.ts';
 import { SignetError } from './errors.ts';
+import { nodeCrypto } from './node-crypto.ts';
 
 /** Bytes of a SHA-256 Merkle tree hash. */
 export const merkleHashSize = 32;
@@ -75,7 +75,7 @@ export function rootFromInclusionProof(proof: InclusionProof): Uint8Array {
       else nodeInput.write(root, 1, 'latin1');
       nodeInput.set(sibling, 1 + merkleHashSize);
     }
-    root = hash('sha256', nodeInput, 'binary');
+    root = nodeCrypto().hash('sha256', nodeInput, 'binary');
     fn >>= 1n;
     sn >>= 1n;
   }
@@ -184,7 +184,7 @@ function rootMismatch(which: string, found: Uint8Array, expected: Uint8Array): S
 
 function sha256(bytes: Uint8Array): Uint8Array {
   // As a string of octets the digest costs a third of what a new Buffer for it does.
-  return octets(hash('sha256', bytes, 'binary'));
+  return octets(nodeCrypto().hash('sha256', bytes, 'binary'));
 }
 
 function octets(text: string): Uint8Array {

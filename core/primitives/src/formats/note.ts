@@ -1,6 +1,6 @@
-import { hash } from 'node:crypto';
 import { concat, fromBase64, toBase64, utf8 } from './bytes.ts';
 import { SignetError } from './errors.ts';
+import { nodeCrypto } from './node-crypto.ts';
 
 // c2sp.org/signed-note: a verifier limits size and count, and must take at least 16 signatures.
 const maximumLength = 1_000_000;
@@ -66,7 +66,7 @@ export function formatSignedNote(note: SignedNote): string {
  * @param key for Ed25519 the 32 bytes of RFC 8032, for RFC 6962 the log id
  */
 export function noteKeyId(name: string, type: number, key: Uint8Array): Uint8Array {
-  return new Uint8Array(hash('sha256', concat(utf8(name), Uint8Array.of(0x0a, type), key), 'buffer'));
+  return new Uint8Array(nodeCrypto().hash('sha256', concat(utf8(name), Uint8Array.of(0x0a, type), key), 'buffer'));
 }
 
 /** The first four bytes of {@link noteKeyId}. */
@@ -85,7 +85,7 @@ export function logKeyId(
   key: { readonly algorithm: string; readonly spki: Uint8Array; readonly keyBytes: Uint8Array },
 ): Uint8Array {
   if (key.algorithm === 'ed25519') return noteKeyId(name, noteSignatureType.ed25519, key.keyBytes);
-  if (key.algorithm === 'ecdsa') return new Uint8Array(hash('sha256', key.spki, 'buffer'));
+  if (key.algorithm === 'ecdsa') return new Uint8Array(nodeCrypto().hash('sha256', key.spki, 'buffer'));
   throw new SignetError('ERR_KEY_UNSUPPORTED', `a log cannot sign checkpoints with a key of type ${key.algorithm}`, {
     expected: 'Ed25519 or ECDSA',
     found: key.algorithm,

@@ -1,6 +1,6 @@
-import { hash } from 'node:crypto';
 import { compareBytes, concat, fromBase64, fromHex, toBase64, toHex } from './bytes.ts';
 import { SignetError } from './errors.ts';
+import { nodeCrypto } from './node-crypto.ts';
 import { noteKeyHint, noteSignatureType } from './note.ts';
 
 /** A public key for signed notes, in the text form `<name>+<key id>+<base64 of type and key>` (c2sp.org/signed-note). */
@@ -23,7 +23,7 @@ const keyLengths: Readonly<Record<number, number>> = {
 
 function hintOf(name: string, type: number, key: Uint8Array): Uint8Array {
   return type === ecdsaType
-    ? new Uint8Array(hash('sha256', key, 'buffer').subarray(0, 4))
+    ? new Uint8Array(nodeCrypto().hash('sha256', key, 'buffer').subarray(0, 4))
     : noteKeyHint(name, type, key);
 }
 
