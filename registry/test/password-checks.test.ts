@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { TestRegistry } from './support/registry.ts';
 
@@ -92,6 +93,63 @@ describe('passwords at a registry', () => {
     assert.equal((await ask(first)).json().username, undefined, 'a password that was changed');
     assert.equal((await ask(basic('dora', 'the second one'))).json().username, 'dora');
   });
+
+  it('are checked by another thread, while packages are read', async () => {
+    const file = registry.running.instance.layout.instanceFile;
+    await appendFile(file, '\nlog: { proxies: ["127.0.0.0/8", "::1"] }\n');
+    await registry.restart();
+    assert.equal((await register('gwen', 'long enough')).status, 201);
+    const parcel = await registry.parcel('@example/read');
+    assert.equal((await registry.put(parcel)).status, 201);
+    const require = createRequire(import.meta.url);
+    const passwords = createRequire(
+      createRequire(require.resolve('verdaccio/package.json')).resolve('verdaccio-htpasswd'),
+    );
+    const bcrypt = passwords('bcryptjs') as { compare: unknown; hash: unknown };
+    const original = { ...bcrypt };
+    // What this thread would compute them with.
+    const unwanted = () => Promise.reject(new Error('computed in the thread that serves'));
+    Object.assign(bcrypt, { compare: unwanted, hash: unwanted });
+    try {
+      let waiting = 60;
+      const wrong = Array.from({ length: waiting }, async (_, n) => {
+        const answer = await registry.fetch('/-/whoami', {
+          headers: { authorization: basic('gwen', `wrong ${n}`), 'x-forwarded-for': `198.51.100.${n}` },
+        });
+        waiting -= 1;
+        return answer;
+      });
+      let read = 0;
+      for (; waiting > 30; read += 1) assert.equal((await registry.fetch('/@example%2fread')).status, 200);
+      assert.ok(read > 30, `${read} packages read while 30 passwords were checked`);
+      for (const { status, json } of await Promise.all(wrong))
+        assert.deepEqual([status, json().username], [200, undefined]);
+      assert.equal((await ask(basic('gwen', 'long enough'))).json().username, 'gwen');
+      assert.equal((await register('hugo', 'long enough')).status, 201);
+    } finally {
+      Object.assign(bcrypt, original);
+    }
+  }).timeout(120_000);
+
+  it('beyond those that can wait are refused, from however many addresses', async () => {
+    const file = registry.running.instance.layout.instanceFile;
+    await appendFile(file, '\nlog: { proxies: ["127.0.0.0/8", "::1"] }\n');
+    await registry.restart();
+    assert.equal((await register('ines', 'long enough')).status, 201);
+    assert.equal((await ask(basic('ines', 'long enough'))).json().username, 'ines');
+    const answers = Promise.all(
+      Array.from({ length: 180 }, (_, n) =>
+        fetch(`${registry.url}-/whoami`, {
+          headers: { authorization: basic('ines', `wrong ${n}`), 'x-forwarded-for': `198.51.100.${n}` },
+        }),
+      ),
+    );
+    // Known ones need no place.
+    assert.equal((await ask(basic('ines', 'long enough'))).json().username, 'ines');
+    const refused = (await answers).filter(({ status }) => status === 429);
+    assert.ok(refused.length >= 20 && refused.length < 180, `${refused.length} refused`);
+    for (const { headers } of refused) assert.equal(headers.get('retry-after'), '1');
+  }).timeout(120_000);
 
   it('of clients that went away are not checked', async () => {
     assert.equal((await register('eve', 'long enough')).status, 201);

@@ -219,7 +219,7 @@ export const configurationSchema = {
         verdictSeconds: number('How long the verdict about a stored tarball holds', 'seconds', 300, 60),
         anonymousBytes: number('Largest body of a request without valid credentials', 'bytes', 1024 ** 2, 65_536),
         passwordChecks: count(
-          'Passwords that are checked at the same time; Verdaccio’s own file checks all in one thread',
+          'Passwords that are checked at the same time; those of Verdaccio’s own file are checked by one thread beside the serving one',
           1,
           4,
         ),

@@ -3,10 +3,11 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { currentRequest } from './current-request.ts';
 import { addressOf, PasswordFailures, type TrustsProxy } from './password-failures.ts';
+import { moveOffThread } from './password-thread.ts';
 import { Refusal } from './refusal.ts';
 import { refuseRequest } from './refuse-request.ts';
 import { Turns } from './turns.ts';
-import type { Auth, AuthCallback, PasswordFile, RemoteUser, VerdaccioError } from './verdaccio-host.ts';
+import type { Auth, AuthCallback, Logger, PasswordFile, RemoteUser, VerdaccioError } from './verdaccio-host.ts';
 
 /** What is let through. */
 export interface PasswordLimits {
@@ -52,7 +53,7 @@ interface Check {
 }
 
 /**
- * Stands before Verdaccio's checks of passwords, which are made to be slow and run in the thread that serves everybody. Few run
+ * Stands before Verdaccio's checks of passwords, which are made to be slow, and moves those of its own file to another thread. Few run
  * at the same time; whoever tries wrong ones gets 429, and so do all whom there is no place to wait for; nobody waits for a client
  * that went away. Credentials that were right are remembered for a while: npm's tokens hold user and password, so that Verdaccio
  * would check the password on each request. What is remembered is an HMAC by a key of this process, over the user's line of the
@@ -72,12 +73,15 @@ export class PasswordChecks {
   readonly #file: PasswordFile | undefined;
 
   /** @param trusts which proxies may say for whom they ask */
-  constructor(auth: Auth, limits: PasswordLimits, trusts: TrustsProxy) {
+  constructor(auth: Auth, limits: PasswordLimits, trusts: TrustsProxy, logger: Logger) {
     this.#limits = limits;
     this.#trusts = trusts;
     this.#turns = new Turns(limits.passwordChecks, maximumWaiting);
     this.#failures = new PasswordFailures(limits.passwordFailures);
     this.#file = passwordFileOf(auth);
+    for (const file of auth.plugins.filter(isPasswordFile)) {
+      if (!moveOffThread(file, logger)) logger.warn({}, 'passwords are checked in the thread that serves packages');
+    }
     const authenticate = auth.authenticate.bind(auth);
     auth.authenticate = (user, password, callback) => {
       this.#authenticate(user, password, authenticate, callback).catch(callback);
@@ -155,6 +159,8 @@ export class PasswordChecks {
     }
     const note = isKnown || address === undefined ? undefined : this.#failures.begin(address);
     const isGone = () => callers.every((caller) => caller.isGone());
+    // Nobody is kept out by those who left.
+    current?.response.once('close', () => this.#turns.sweep());
     this.#turns.take({ isGone, first: isKnown }).then((endTurn) => {
       if (endTurn === undefined) {
         note?.(false);
@@ -225,9 +231,13 @@ function alone(callback: AuthCallback, isFailure: Judge, run: Check['run']): Che
 function passwordFileOf({ plugins }: Auth): PasswordFile | undefined {
   // The last one is Verdaccio's, and refuses whoever got that far.
   const [file, ...others] = plugins.slice(0, -1);
-  if (others.length > 0 || typeof file !== 'object' || file === null) return undefined;
-  const { path, users } = file as Partial<PasswordFile>;
-  return typeof path === 'string' && typeof users === 'object' && users !== null ? (file as PasswordFile) : undefined;
+  return others.length === 0 && isPasswordFile(file) ? file : undefined;
+}
+
+function isPasswordFile(plugin: unknown): plugin is PasswordFile {
+  if (typeof plugin !== 'object' || plugin === null || plugin.constructor.name !== 'HTPasswd') return false;
+  const { path, users, hashConfig } = plugin as Partial<PasswordFile>;
+  return typeof path === 'string' && typeof users === 'object' && users !== null && typeof hashConfig === 'object';
 }
 
 async function linesOf({ path, users }: PasswordFile, user: string): Promise<readonly string[] | undefined> {

@@ -120,7 +120,7 @@ export default class SignetPlugin {
       reader.forget(name);
     };
     if (!installLastLine()) logger.warn({}, 'somebody else handles uncaught exceptions in this process');
-    new PasswordChecks(auth, limits, trusts);
+    new PasswordChecks(auth, limits, trusts, logger);
     watchAccounts(auth, audit);
     removeBundlesWithTarballs(storage, forget);
     new ChangeGate({ ...shared, rules: configuration.changes });

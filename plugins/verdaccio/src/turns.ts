@@ -45,6 +45,14 @@ export class Turns {
     });
   }
 
+  /** Takes those out of the queue whose work nobody wants any more. */
+  sweep(): void {
+    for (const waiting of this.#waiting.filter(({ isGone }) => isGone())) {
+      this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+      waiting.start(undefined);
+    }
+  }
+
   #next(): void {
     while (this.#running < this.#atOnce) {
       const waiting = this.#waiting.shift();

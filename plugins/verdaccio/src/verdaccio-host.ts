@@ -68,6 +68,14 @@ export interface PasswordFile {
   readonly path: string;
   /** Hashes by name: what was read from the file since the start. */
   readonly users: Record<string, string>;
+  readonly maxUsers: number;
+  readonly hashConfig: { readonly algorithm: string; readonly rounds?: number };
+  /** From when on it warns that a password took long, milliseconds. */
+  readonly slowVerifyMs: number;
+  /** Each is given a callback at the end. */
+  authenticate(...parameters: unknown[]): void;
+  adduser(...parameters: unknown[]): void;
+  changePassword(...parameters: unknown[]): void;
 }
 
 export interface Logger {
