@@ -12,7 +12,7 @@ export interface ReadingTime {
   parse: number;
 }
 
-/** What verifying took, in milliseconds. */
+/** What verifying took, in milliseconds; in a thread of its own, of the processor's time. */
 export interface VerificationTimes {
   /** Reading JSON. */
   readonly parse: number;
