@@ -18,7 +18,7 @@ function programs(page: string): { line: number; text: string }[] {
   }));
 }
 
-/** What the examples find in their folder: a file, bundles about it, an attestation document, a trust root, a key, a policy. */
+/** What the examples find in their folder: a file, bundles about it, an attestation document, a trust root, a key, a policy, a token… */
 async function prepare(scene: AuthorScene, place: string): Promise<void> {
   const write = (name: string, contents: string | Uint8Array) => writeFile(path.join(place, name), contents);
   const session = await SigningSession.open({
@@ -45,6 +45,13 @@ async function prepare(scene: AuthorScene, place: string): Promise<void> {
   const { bundle } = await session.signStatement(statementV1({ subject, predicateType, predicate: {} }));
   await write('attestations.json', JSON.stringify({ attestations: [{ predicateType, bundle }] }));
 
+  // For those who sign: who they are, where to, and a package with npm's configuration for its registry.
+  await write('token', (await scene.token(alice)).reveal());
+  await write('signing_config.json', await readFile(scene.instance.instance.layout.trust.signingConfig));
+  await write('.npmrc', await scene.npmrc());
+  await mkdir(path.join(place, 'package'));
+  await write('package/package.json', '{ "name": "@example/from-a-program", "version": "1.0.0" }\n');
+
   const { publicKey } = generateKeyPairSync('ed25519');
   await write('key.pub', publicKey.export({ format: 'pem', type: 'spki' }));
   const { keyBytes } = parsePublicKeyInfo(new Uint8Array(publicKey.export({ format: 'der', type: 'spki' })));
@@ -70,6 +77,7 @@ describe('the examples for programmers', () => {
   });
 
   const issuer = 'https://login.example.com';
+  const authority = 'https://tsa.example.com/api/v1/timestamp';
 
   it('have types that hold, and run to their end', async function () {
     this.timeout(120_000);
@@ -78,7 +86,8 @@ describe('the examples for programmers', () => {
     for (const page of pages) {
       for (const { line, text } of programs(await readFile(path.join(folder, page), 'utf8'))) {
         const file = path.join(place, `${path.basename(page, '.md')}-line-${line}.ts`);
-        await writeFile(file, text.replaceAll(issuer, scene.instance.urls.oidc));
+        const [tsa = ''] = scene.services.tsaUrls;
+        await writeFile(file, text.replaceAll(issuer, scene.instance.urls.oidc).replaceAll(authority, tsa));
         files.push(file);
       }
     }
@@ -95,7 +104,12 @@ describe('the examples for programmers', () => {
     assert.deepEqual(complaints, []);
 
     for (const file of files) {
-      const { code, stdout, stderr } = await run(process.execPath, ['--conditions=@signet/source', file], place);
+      const { code, stdout, stderr } = await run(
+        process.execPath,
+        ['--conditions=@signet/source', file],
+        place,
+        scene.env,
+      );
       assert.equal(code, 0, `${path.basename(file)}:\n${stdout}\n${stderr}`);
       // Where an example shows a refusal, it prints whether it was the expected one.
       assert.doesNotMatch(stdout, /^(?:false|undefined)$/m, path.basename(file));
