@@ -14,7 +14,7 @@ import {
   type TransparencyLogEntry,
 } from '@signet/primitives/formats';
 import type { ServiceAccess } from '../http/index.ts';
-import type { TrustMaterial } from '../trust/index.ts';
+import { rememberLastSigned, type TrustMaterial } from '../trust/index.ts';
 import {
   type ArtifactInput,
   type ExpectedKey,
@@ -76,6 +76,7 @@ export interface CompletionOptions extends ExpectedSigner {
  */
 export async function completeBundle(begun: Bundle, options: CompletionOptions): Promise<SignedBundle> {
   const { services, trust, identity, key, artifact, http = {}, onStep, onProgress } = options;
+  rememberLastSigned(trust);
   const signature = signatureOf(begun);
   let bundle = begun;
   // A log of the first version vouches for the time by itself.

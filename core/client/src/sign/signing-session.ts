@@ -2,7 +2,7 @@ import { type FulcioClaims, fulcioClaims, type KeyDetails } from '@signet/primit
 import { generateSigner, type Signer } from '@signet/primitives/keys';
 import type { ServiceAccess } from '../http/index.ts';
 import { IdentityToken } from '../identity/index.ts';
-import type { TrustMaterial } from '../trust/index.ts';
+import { rememberLastSigned, type TrustMaterial } from '../trust/index.ts';
 import { checkOwnedIssuer, readIdentity, verifyCertificatePath, verifyScts } from '../verify/index.ts';
 import { BundleSigner } from './bundle-signer.ts';
 import { type IssuedCertificate, requestCertificate } from './certificate.ts';
@@ -73,6 +73,7 @@ export class SigningSession extends BundleSigner {
     const { certificate } = issued;
     // The time of a signature to be made is any time at which the certificate is valid.
     const assumed = [{ source: 'tsa', time: certificate.notBefore, authority: services.caUrl }] as const;
+    rememberLastSigned(trust);
     const issuer = verifyCertificatePath(certificate, assumed, trust);
     verifyScts(certificate, issuer, trust, 1);
     // The trusted root may vouch for some issuers only; a signature in another's name would verify nowhere.

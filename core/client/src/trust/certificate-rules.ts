@@ -85,10 +85,23 @@ export function namesIssuer(certificate: Certificate, issuer: Certificate): bool
 /** The certificate that an issuer was last found to have signed, in bytes of our own that nobody can change. */
 const lastSigned = new WeakMap<Certificate, Uint8Array>();
 
+/** What of trust material {@link rememberLastSigned} is about. */
+interface Authorities {
+  readonly certificateAuthorities: readonly { readonly certificates: readonly Certificate[] }[];
+  readonly timestampAuthorities: readonly { readonly certificates: readonly Certificate[] }[];
+}
+
 /**
- * Whether the issuer's key signed the certificate. The packages of a release have one certificate, and a timestamp authority has the same in
- * every token: what was just found out about these very bytes is not computed again.
+ * From now on {@link isSignedBy} keeps the last certificate that each authority is found to have signed. For who signs: the packages
+ * of a release have one certificate. Who verifies what others signed computes every signature of every bundle.
  */
+export function rememberLastSigned({ certificateAuthorities, timestampAuthorities }: Authorities): void {
+  for (const { certificates } of [...certificateAuthorities, ...timestampAuthorities]) {
+    for (const issuer of certificates) if (!lastSigned.has(issuer)) lastSigned.set(issuer, new Uint8Array());
+  }
+}
+
+/** Whether the issuer's key signed the certificate. */
 export function isSignedBy(certificate: Certificate, issuer: Certificate): boolean {
   const last = lastSigned.get(issuer);
   if (last !== undefined && equalBytes(last, certificate.bytes)) return true;
@@ -98,7 +111,7 @@ export function isSignedBy(certificate: Certificate, issuer: Certificate): boole
     message: certificate.tbs,
     signature: certificate.signature,
   });
-  if (isSigned) lastSigned.set(issuer, Uint8Array.from(certificate.bytes));
+  if (isSigned && last !== undefined) lastSigned.set(issuer, Uint8Array.from(certificate.bytes));
   return isSigned;
 }
 
