@@ -35,20 +35,21 @@ export const command: Command = {
     const text = await readFile(resolve(context.cwd, name), 'utf8').catch((cause: unknown) => {
       throw new SignetError('ERR_USAGE', `${inert(name)} cannot be read`, { cause });
     });
-    const descriptions = bundlesIn(text).map(describe);
+    const bundles = bundlesIn(text);
+    const descriptions = bundles.map(describe);
+    const policies = bundles.map((bundle, index) => policyBlock(bundle, descriptions[index] ?? {}));
     if (context.json) {
-      context.printJson({ format: 1, verified: false, bundles: descriptions });
+      const told = descriptions.map((one, index) => ({ ...one, policy: policies[index] }));
+      context.printJson({ format: 1, verified: false, bundles: told });
       return exitCodes.ok;
     }
     context.note('Nothing of this is verified.');
-    for (const description of descriptions) {
+    for (const [index, description] of descriptions.entries()) {
       for (const [key, value] of Object.entries(description)) {
         for (const line of Array.isArray(value) ? value : [value]) context.print(`${key.padEnd(13)} ${line}`);
       }
-      const { issuer, subject } = description;
-      if (typeof issuer !== 'string' || typeof subject !== 'string') continue;
       context.note('If this is who should sign, a policy says so like this:');
-      for (const line of policyBlock(issuer, subject)) context.note(`  ${line}`);
+      for (const line of policies[index] ?? []) context.note(`  ${line}`);
     }
     return exitCodes.ok;
   },
@@ -116,13 +117,23 @@ function describeWitnesses({ timestamps, tlogEntries }: Bundle): Description {
   };
 }
 
-/** Lines of a policy that asks for exactly this identity; as JSON strings, which YAML reads, foreign text stays data. */
-function policyBlock(issuer: string, subject: string): readonly string[] {
+/**
+ * Lines of a policy that asks for exactly this signer of the package that the statement is about; as JSON strings, which YAML reads,
+ * foreign text stays data.
+ */
+function policyBlock({ key }: Bundle, { issuer, subject, about = [] }: Description): readonly string[] {
+  const signer =
+    key.kind === 'publicKey'
+      ? 'key: { file: ./release.pub }'
+      : `oidc: { issuer: ${JSON.stringify(issuer)}, san: [${JSON.stringify(subject)}] }`;
+  const [purl = ''] = about;
+  const [, encoded] = /^pkg:npm\/((?:%40[^/@]+\/)?[^/@]+)@/.exec(purl) ?? [];
+  const match = encoded === undefined ? '@scope/*' : encoded.replace(/^%40/, '@');
   return [
     'publishers:',
     '  somebody:',
-    `    oidc: { issuer: ${JSON.stringify(issuer)}, san: [${JSON.stringify(subject)}] }`,
+    `    ${signer}`,
     'rules:',
-    "  - { id: somebody-signs, match: ['@scope/*'], require: [{ signature: { by: [somebody] } }] }",
+    `  - { id: somebody-signs, match: [${JSON.stringify(match)}], require: [{ signature: { by: [somebody] } }] }`,
   ];
 }
