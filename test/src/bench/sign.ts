@@ -25,7 +25,8 @@ interface Way {
 
 /**
  * Measures what signing costs the client, against one instance in a process of its own: keyless signing of one file beside the
- * reference client, a whole process that signs one file beside a bare Node that makes the same requests, and ten packages beside one.
+ * reference client, a whole process that signs one file beside one of the reference client's package and a bare Node that makes
+ * the same requests, and ten packages beside one.
  */
 export async function bench(): Promise<void> {
   const workshop = await Workshop.open();
@@ -106,6 +107,40 @@ async function recordRequests(instance: Instance, token: string): Promise<readon
   return requests;
 }
 
+/** Makes the recorded requests one after the other, by one of Node's two ways. */
+const requestPrograms = {
+  'requests.mjs': `import { readFileSync } from 'node:fs';
+for (const { url, method, headers, body } of JSON.parse(readFileSync('requests.json', 'utf8'))) {
+  await (await fetch(url, { method, headers, ...(body === undefined ? {} : { body: Buffer.from(body, 'base64') }) })).arrayBuffer();
+}
+`,
+  'requests.cjs': `const { readFileSync } = require('node:fs');
+const { request } = require('node:http');
+(async () => {
+  for (const { url, method, headers, body } of JSON.parse(readFileSync('requests.json', 'utf8'))) {
+    await new Promise((resolve, reject) => {
+      request(url, { method, headers }, (answer) => answer.on('end', resolve).resume()).on('error', reject).end(body && Buffer.from(body, 'base64'));
+    });
+  }
+})();
+`,
+};
+
+/** Says at its end what a process has used of the processor, its threads included. */
+const tellUsage = `process.on('exit', () => {
+  const { user, system } = process.cpuUsage();
+  require('node:fs').writeSync(2, '\\nprocessor: ' + (user + system) + '\\n');
+});
+`;
+
+/** A program that is started anew for each measurement. */
+interface Program {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly wall: number[];
+  readonly cpu: number[];
+}
+
 async function signInProcess(workshop: Workshop, instance: Instance): Promise<void> {
   const main = path.join(root, 'cli/dist/main.js');
   if (!existsSync(main)) {
@@ -114,59 +149,59 @@ async function signInProcess(workshop: Workshop, instance: Instance): Promise<vo
   }
   const token = await instance.token();
   const { ca, tsa, log, trustedRoot } = instance.urls;
-  await writeFile(workshop.path('requests.json'), JSON.stringify(await recordRequests(instance, token)));
-  await writeFile(workshop.path('file.txt'), 'a file');
-  await writeFile(workshop.path('bare.mjs'), '');
-  await writeFile(
-    workshop.path('requests.mjs'),
-    `import { readFileSync } from 'node:fs';
-for (const { url, method, headers, body } of JSON.parse(readFileSync('requests.json', 'utf8'))) {
-  await (await fetch(url, { method, headers, ...(body === undefined ? {} : { body: Buffer.from(body, 'base64') }) })).arrayBuffer();
-}
+  const tsaUrl = `${tsa}/api/v1/timestamp`;
+  const files = {
+    'requests.json': JSON.stringify(await recordRequests(instance, token)),
+    'file.txt': 'a file',
+    'bare.mjs': '',
+    ...requestPrograms,
+    'usage.cjs': tellUsage,
+    // The function of the reference client's package, with the log that it speaks to by itself: Rekor's first version.
+    'theirs.mjs': `import { readFileSync, writeFileSync } from 'node:fs';
+import { sign } from ${JSON.stringify(import.meta.resolve('sigstore'))};
+const urls = ${JSON.stringify({ fulcioURL: ca, rekorURL: `${log}-v1`, tsaServerURL: tsaUrl })};
+const bundle = await sign(readFileSync('file.txt'), { ...urls, identityToken: process.env.SIGSTORE_ID_TOKEN });
+writeFileSync('file.txt.theirs.json', JSON.stringify(bundle));
 `,
-  );
-  const sign = [
-    'sign',
-    'file.txt',
-    '--force',
-    '--ca-url',
-    ca,
-    '--tsa-url',
-    `${tsa}/api/v1/timestamp`,
-    '--log-url',
-    log,
-  ];
-  const programs: readonly [name: string, args: readonly string[]][] = [
-    ['a bare node', [workshop.path('bare.mjs')]],
-    ['a bare node that makes the requests', [workshop.path('requests.mjs')]],
-    ['signet sign', [main, ...sign, '--trusted-root', trustedRoot]],
-  ];
+  };
+  for (const [name, text] of Object.entries(files)) await writeFile(workshop.path(name), text);
+  const urls = ['--ca-url', ca, '--tsa-url', tsaUrl, '--log-url', log, '--trusted-root', trustedRoot];
+  const program = (name: string, ...args: readonly string[]): Program => ({ name, args, wall: [], cpu: [] });
+  const bare = program('a bare node', 'bare.mjs');
+  const byFetch = program('a bare node, the requests by fetch', 'requests.mjs');
+  const byHttp = program('a bare node, the requests by node:http', 'requests.cjs');
+  const theirs = program('sigstore, not verified', 'theirs.mjs');
+  const ours = program('signet sign, bundle verified', main, 'sign', 'file.txt', '--force', ...urls);
+  const programs = [bare, byFetch, byHttp, theirs, ours];
   const { NODE_OPTIONS: _options, ...env } = workshop.options().env;
-  const times = programs.map((): number[] => []);
   for (let round = -2; round < processes; round++) {
-    for (const [index, [name, args]] of programs.entries()) {
+    for (const { name, args, wall, cpu } of programs) {
       const start = performance.now();
-      const { status, stderr } = spawnSync(process.execPath, args, {
+      const { status, stderr } = spawnSync(process.execPath, ['--require', './usage.cjs', ...args], {
         cwd: workshop.directory,
         env: { ...env, SIGSTORE_ID_TOKEN: token } as NodeJS.ProcessEnv,
+        encoding: 'utf8',
       });
-      if (status !== 0) throw new Error(`${name}: ${stderr}`);
-      if (round >= 0) times[index]?.push(performance.now() - start);
+      const taken = performance.now() - start;
+      const used = Number(/^processor: (\d+)$/m.exec(stderr)?.[1]);
+      if (status !== 0 || Number.isNaN(used)) throw new Error(`${name}: ${stderr}`);
+      if (round < 0) continue;
+      wall.push(taken);
+      cpu.push(used / 1000);
     }
   }
-  line('a whole process, one small file', 'min', 'quartile', 'median');
-  for (const [index, [name]] of programs.entries()) {
-    const sorted = times[index]?.toSorted((a, b) => a - b) ?? [];
-    line(name, ms(sorted[0] ?? 0), ms(sorted[Math.floor(sorted.length / 4)] ?? 0), ms(median(sorted)));
+  line('a whole process, one small file', 'min', 'quartile', 'median', 'CPU min', 'CPU median');
+  for (const { name, wall, cpu } of programs) {
+    const quartile = wall.toSorted((a, b) => a - b)[Math.floor(wall.length / 4)] ?? 0;
+    line(name, ...[Math.min(...wall), quartile, median(wall), Math.min(...cpu), median(cpu)].map(ms));
   }
-  const [, requests = [], ours = []] = times;
-  const ratio = (pick: (values: number[]) => number) => (pick(ours) / pick(requests)).toFixed(2);
-  line(
-    'ratio to the bare one with requests',
-    ratio((values) => Math.min(...values)),
-    '',
-    ratio(median),
-  );
+  for (const other of [byFetch, byHttp, theirs]) {
+    const ratio = (pick: (values: readonly number[]) => number, what: 'wall' | 'cpu') =>
+      (pick(ours[what]) / pick(other[what])).toFixed(2);
+    const least = (values: readonly number[]) => Math.min(...values);
+    const columns = [ratio(least, 'wall'), '', ratio(median, 'wall'), ratio(least, 'cpu'), ratio(median, 'cpu')];
+    line(`ours to ${other.name}`, ...columns);
+  }
 }
 
 async function publishTen(workshop: Workshop, instance: Instance): Promise<void> {
@@ -219,5 +254,5 @@ function ms(value: number): string {
 }
 
 function line(name: string, ...columns: readonly string[]): void {
-  process.stdout.write(`${name.padEnd(38)}${columns.map((column) => column.padStart(13)).join('')}\n`);
+  process.stdout.write(`${name.padEnd(46)}${columns.map((column) => column.padStart(13)).join('')}\n`);
 }

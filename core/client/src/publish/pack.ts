@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { describeValue, inert, SignetError } from '@signet/primitives/formats';
+import { describeValue, inert, parseJson, SignetError } from '@signet/primitives/formats';
 import { isObject, type JsonObject, textMember } from '../http/index.ts';
 import { isExactVersion, isPackageName, readTarballManifest } from '../npm/index.ts';
 import type { NpmConfiguration } from './npm-configuration.ts';
@@ -63,6 +63,24 @@ async function packFolder(folder: string, configuration: NpmConfiguration): Prom
   const packed = await readPacked(new Uint8Array(tarball), folder, configuration);
   const gitHead = textMember(declared, 'gitHead');
   return { ...packed, manifest: gitHead === undefined ? packed.manifest : { ...packed.manifest, gitHead } };
+}
+
+/** What npm runs while it packs. */
+const packingScripts = ['prepublishOnly', 'prepack', 'prepare', 'postpack'];
+
+/** Whether packing one of the folders runs a script; also where that cannot be said. */
+export async function runsScripts(sources: readonly string[], { options }: NpmConfiguration): Promise<boolean> {
+  if (options.ignoreScripts === true) return false;
+  const found = sources.map(async (source) => {
+    const path = resolve(source);
+    if (!(await stat(path)).isDirectory()) return false;
+    const manifest = parseJson(await readFile(join(path, 'package.json'), 'utf8'), 'package.json');
+    const scripts = isObject(manifest) ? manifest.scripts : undefined;
+    return (
+      scripts !== undefined && !(isObject(scripts) && packingScripts.every((name) => !Object.hasOwn(scripts, name)))
+    );
+  });
+  return (await Promise.all(found).catch(() => [true])).some((runs) => runs);
 }
 
 /**

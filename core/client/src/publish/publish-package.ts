@@ -7,7 +7,7 @@ import { Author } from './author.ts';
 import { finish, settle } from './finish.ts';
 import { JobFolder, type KeptJob } from './job-folder.ts';
 import { loadNpmConfiguration, type NpmConfiguration } from './npm-configuration.ts';
-import { packPackage } from './pack.ts';
+import { type PackedPackage, packPackage, runsScripts } from './pack.ts';
 import { extraAttestations } from './package-attestations.ts';
 import { preflightIdentity, preflightKey } from './preflight.ts';
 import { type PreparedPublish, preparePacked, preparePublish } from './prepare.ts';
@@ -55,16 +55,24 @@ export async function publishPackages(
   const folder = new JobFolder(options.cwd);
   const begin = async () => {
     const registries = new ReleaseRegistries();
-    const preparing: Promise<PreparedPublish>[] = [];
-    // Packed one after the other, as their scripts may use each other's results; the registry is asked meanwhile.
-    for (const source of sources) {
+    const pack = (source: string) => {
       options.onStep?.('pack');
-      const packed = await packPackage(source, configuration);
-      const asking = preparePacked(packed, options, configuration, registries);
+      return packPackage(source, configuration);
+    };
+    const prepare = async (packing: Promise<PackedPackage>) =>
+      await preparePacked(await packing, options, configuration, registries);
+    const preparing: Promise<PreparedPublish>[] = [];
+    // One after the other where their scripts may use each other's results; the registry is asked meanwhile.
+    const apart = await runsScripts(sources, configuration);
+    for (const source of sources) {
+      const packing = pack(source);
+      const asking = prepare(packing);
       // Heard of below, with the others.
       asking.catch(() => undefined);
       preparing.push(asking);
+      if (apart) await packing;
     }
+    await Promise.allSettled(preparing);
     const prepared = await Promise.all(preparing);
     const kept = await folder.list();
     for (const { packed } of prepared) refuseSecondJob(kept, packed);
@@ -87,8 +95,8 @@ export async function publishPackages(
   const begun = await begin().catch((thrown: unknown) => {
     throw options.signal?.aborted ? cancelled() : thrown;
   });
-  const paths: string[] = [];
-  for (const { job, prepared } of begun) paths.push(await folder.keep(job, prepared.packed.tarball));
+  // All are kept before anything of one of them is sent.
+  const paths = await Promise.all(begun.map(({ job, prepared }) => folder.keep(job, prepared.packed.tarball)));
   const results = await inTurn(begun, async ({ prepared, job }, index) => {
     const { tarball } = prepared.packed;
     const { client, trust } = prepared;
