@@ -18,7 +18,8 @@ describe('two Verdaccios over one S3 bucket', function () {
     VerdaccioProcess.start({ folder: scene.folder, file, configuration: configuration(), env: s3.env });
 
   function configuration() {
-    const { storage: _, ...settings } = scene.configuration({ publish: 'enforce', tarballs: 'enforce' });
+    const limits = { lockMilliseconds: 1500 };
+    const { storage: _, ...settings } = scene.configuration({ publish: 'enforce', tarballs: 'enforce', limits });
     return { ...settings, store: s3.store, plugins: s3.plugins };
   }
 
@@ -103,6 +104,67 @@ describe('two Verdaccios over one S3 bucket', function () {
     const answer = await send(other, 'PUT', '/@own%2fearly', document);
     assert.equal(answer.status, 201, answer.text);
     assert.equal((await evidenceOf(one, '@own/early')).status, 200);
+  });
+
+  it('lose nothing of what is published through both at once, and let one win each version', async () => {
+    const name = '@own/contended';
+    const document = async (server: VerdaccioProcess) => {
+      const { versions, ...rest } = (await server.fetch('/@own%2fcontended')).json<{
+        versions: Record<string, { dist: { integrity: string } }>;
+        'dist-tags': Record<string, string>;
+      }>();
+      return { versions, tags: rest['dist-tags'] };
+    };
+    const tries: { readonly version: string; readonly tarball: Uint8Array; readonly status: number }[] = [];
+    // Two of their own, and one that both want.
+    const attempt = async (server: VerdaccioProcess, version: string, description: string) => {
+      const manifest = { name, version, description };
+      const tarball = packTarball(manifest);
+      const bundle = await scene.upstream.sign(name, version, tarball);
+      const body = createPublishDocument({ manifest, tarball, registry: server.url, bundle, tag: `release-${version}` });
+      return async () => {
+        const { status, text } = await send(server, 'PUT', '/@own%2fcontended', body);
+        assert.ok(status === 201 || status === 409, text);
+        tries.push({ version, tarball, status });
+      };
+    };
+    const attempts = await Promise.all([
+      attempt(one, '1.0.0', 'one'),
+      attempt(other, '2.0.0', 'other'),
+      attempt(one, '3.0.0', 'one'),
+      attempt(other, '3.0.0', 'other'),
+      attempt(one, '4.0.0', 'one'),
+      attempt(other, '4.0.0', 'other'),
+    ]);
+    await Promise.all(attempts.map((send) => send()));
+    for (const version of ['1.0.0', '2.0.0', '3.0.0', '4.0.0']) {
+      const winners = tries.filter((one) => one.version === version && one.status === 201);
+      assert.equal(winners.length, 1, `${version}: ${tries.map(({ version: of, status }) => `${of} ${status}`)}`);
+      for (const server of [one, other]) {
+        const { versions, tags } = await document(server);
+        assert.deepEqual(Object.keys(versions).sort(), ['1.0.0', '2.0.0', '3.0.0', '4.0.0']);
+        assert.equal(tags[`release-${version}`], version);
+        const answer = await tarballOf(server, name, version);
+        assert.equal(answer.status, 200, answer.text);
+        assert.deepEqual(answer.bytes, winners[0]?.tarball);
+        const evidence = (await evidenceOf(server, name, version)).json<{ attestations: unknown[] }>();
+        assert.equal(evidence.attestations.length, 1);
+      }
+    }
+    const tag = (server: VerdaccioProcess, label: string) =>
+      server.fetch(`/-/package/@own%2fcontended/dist-tags/${label}`, {
+        method: 'PUT',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+        body: '"1.0.0"',
+      });
+    const labels = Array.from({ length: 6 }, (_, index) => `label-${index}`);
+    const answers = await Promise.all(labels.map((label, index) => tag(index % 2 === 0 ? one : other, label)));
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([201]));
+    const { tags } = await document(one);
+    assert.deepEqual(
+      labels.filter((label) => tags[label] !== '1.0.0'),
+      [],
+    );
   });
 
   it('serve no object that was exchanged in the bucket', async () => {

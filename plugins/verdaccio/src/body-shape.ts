@@ -19,6 +19,8 @@ export const bodyShape: Middleware = (request, _response, next) => {
   }
   try {
     checkBody(request.body, path);
+    // Verdaccio looks for members without asking whether anything was sent.
+    request.body ??= {};
     next();
   } catch (error) {
     next(error);

@@ -1,5 +1,6 @@
 import type { AuditLog } from './audit-log.ts';
 import { currentRequest } from './current-request.ts';
+import type { NameLock } from './name-lock.ts';
 import type { OwnedNames } from './names.ts';
 import type { PackageRecords } from './package-records.ts';
 import { Refusal } from './refusal.ts';
@@ -22,6 +23,8 @@ export interface ChangeGateParts {
   readonly storage: EvidenceStorage;
   readonly records: PackageRecords;
   readonly audit: AuditLog;
+  /** Names that are being written to. */
+  readonly lock: NameLock;
 }
 
 /**
@@ -35,7 +38,10 @@ export class ChangeGate {
 
   constructor(parts: ChangeGateParts) {
     this.#parts = parts;
-    parts.storage.guardChanges((change) => this.#decide(change));
+    parts.storage.guardChanges(
+      (change) => this.#decide(change),
+      (name) => parts.lock.acquire(name),
+    );
   }
 
   /** @throws a refusal */

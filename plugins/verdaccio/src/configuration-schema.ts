@@ -224,6 +224,12 @@ export const configurationSchema = {
           4,
         ),
         passwordFailures: count('Wrong passwords and new accounts that an address may have within a minute', 20, 100),
+        lockMilliseconds: number(
+          'How long a write waits, where the storage cannot lock (S3), to be sure that no other process writes to the package; longer than reading and writing an object takes, the same for all',
+          'milliseconds',
+          1000,
+          3000,
+        ),
         passwordSeconds: number('How long a password that was right is not checked again', 'seconds', 300, 60),
       }),
     },

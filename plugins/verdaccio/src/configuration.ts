@@ -61,6 +61,8 @@ export interface PluginConfiguration {
     readonly passwordFailures: number;
     /** How long a password that was right is not checked again, seconds. */
     readonly passwordSeconds: number;
+    /** How long a write waits for others where the storage cannot lock, milliseconds. */
+    readonly lockMilliseconds: number;
   };
 }
 
@@ -116,6 +118,7 @@ export function parseConfiguration(value: unknown, configPath: string): PluginCo
       passwordChecks: 1,
       passwordFailures: 20,
       passwordSeconds: 300,
+      lockMilliseconds: 1000,
       ...limits,
     },
   };

@@ -5,6 +5,13 @@ import type { PackageStorage } from './verdaccio-host.ts';
 interface LocalFolder {
   readonly path: string;
   _getStorage(file: string): string;
+  /** Keeps other processes out while a package document is changed. */
+  _lockAndReadJSON(...parameters: unknown[]): void;
+}
+
+/** Whether a document is locked while it is changed: that of files is, storages of objects only read and write. */
+export function locksItself(storage: PackageStorage): boolean {
+  return typeof (storage as Partial<LocalFolder>)._lockAndReadJSON === 'function';
 }
 
 /**

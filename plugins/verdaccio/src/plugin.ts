@@ -83,7 +83,7 @@ export default class SignetPlugin {
     const rules = RuleFiles.open(configuration, logger);
     rememberMatches(config);
     const audit = new AuditLog(configuration.auditLog);
-    const storage = new Verdaccio6Storage(verdaccioStorage);
+    const storage = new Verdaccio6Storage(verdaccioStorage, configuration.limits.lockMilliseconds);
     const { names, limits, advertise, publicUrl, signatures } = configuration;
     const signer = signatures === undefined ? undefined : RegistrySigner.open(signatures);
     const evidence = new Evidence(rules, () => signer?.keys() ?? noKeys);

@@ -20,6 +20,9 @@ export class Refusal extends Error {
   }
 }
 
+/** What is no matter of the document. */
+const statuses: Partial<Record<ErrorCode, number>> = { ERR_INPUT_TOO_LARGE: 413, ERR_REGISTRY_STORAGE: 503 };
+
 /**
  * Turns whatever went wrong with a publish into a refusal. Only errors that Signet raised on purpose are shown; anything
  * else stays an internal error, whose details are for the log alone.
@@ -27,6 +30,6 @@ export class Refusal extends Error {
 export function asRefusal(error: unknown, status = 422): unknown {
   if (!(error instanceof SignetError)) return error;
   const found = error.expected === undefined ? '' : ` (expected ${error.expected}, found ${error.found ?? 'nothing'})`;
-  const large = error.code === 'ERR_INPUT_TOO_LARGE';
-  return new Refusal(large ? 413 : status, error.code, `${error.message}${found}`, error);
+  const known = statuses[error.code];
+  return new Refusal(known ?? status, error.code, `${error.message}${found}`, error);
 }

@@ -108,8 +108,8 @@ export interface EvidenceStorage {
   writeDocument(place: string, document: object): Promise<void>;
   removeDocument(place: string): Promise<void>;
   /**
-   * Keeps every other process that uses the storage from holding the same name, where the storage can lock at all: that of files
-   * can, those of objects cannot. A process that dies holding it is waited for until its lock is stale.
+   * Keeps every other process that uses the storage from holding the same name. A process that dies holding it is waited for until
+   * its lock is stale.
    *
    * @returns what gives the name back
    */
@@ -127,8 +127,13 @@ export interface EvidenceStorage {
   /**
    * Asks before anything that is published is changed or removed, whatever address it was asked for by. `decide` throws what the
    * client is to be told. A package document does not change between the question and the change.
+   *
+   * @param exclusively takes the package's name, as a publish does; returns what gives it back
    */
-  guardChanges(decide: (change: PackageChange) => Promise<void>): void;
+  guardChanges(
+    decide: (change: PackageChange) => Promise<void>,
+    exclusively: (name: string) => Promise<() => void>,
+  ): void;
   /** Calls `removed` after a tarball was unpublished, before the client is answered. */
   onTarballRemoved(removed: (name: string, file: string) => Promise<void>): void;
 }

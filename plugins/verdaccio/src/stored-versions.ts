@@ -83,20 +83,22 @@ export class StoredVersions {
     const { lock, storage, logger, onChanged } = this.#parts;
     const left: BackfillResult['left'][number][] = [];
     let [versions, changed] = [0, 0];
-    for await (const [name] of this.#packages(options.signal)) {
+    for await (const [name, stored] of this.#packages(options.signal)) {
+      // Most packages need nothing, and taking a name can be slow.
+      const found = await this.#missingClaims(name, stored, options);
+      versions += stored.size;
+      if (found.claims.size === 0) {
+        left.push(...found.left);
+        continue;
+      }
       const release = await lock.acquire(name);
       try {
-        const claims = new Map<string, RegistryClaims>();
-        for (const [version, stored] of (await storage.readPackage(name))?.versions ?? []) {
-          options.signal?.throwIfAborted();
-          versions += 1;
-          const outcome = await this.#claimsFor(name, version, stored, options.thorough);
-          if (typeof outcome === 'string') left.push({ name, version, reason: outcome });
-          else if (Object.keys(outcome).length > 0) claims.set(version, outcome);
-        }
-        if (claims.size === 0) continue;
-        await storage.updateClaims(name, claims);
-        changed += claims.size;
+        const now = (await storage.readPackage(name))?.versions ?? new Map<string, StoredVersion>();
+        const missing = await this.#missingClaims(name, now, options);
+        left.push(...missing.left);
+        if (missing.claims.size === 0) continue;
+        await storage.updateClaims(name, missing.claims);
+        changed += missing.claims.size;
         onChanged(name);
       } finally {
         release();
@@ -106,6 +108,22 @@ export class StoredVersions {
       logger.warn({ package: name, version, reason }, 'not signed: @{package}@@{version}: @{reason}');
     }
     return { versions, changed, left };
+  }
+
+  async #missingClaims(
+    name: string,
+    stored: ReadonlyMap<string, StoredVersion>,
+    options: { readonly thorough: boolean; readonly signal?: AbortSignal },
+  ) {
+    const left: BackfillResult['left'][number][] = [];
+    const claims = new Map<string, RegistryClaims>();
+    for (const [version, one] of stored) {
+      options.signal?.throwIfAborted();
+      const outcome = await this.#claimsFor(name, version, one, options.thorough);
+      if (typeof outcome === 'string') left.push({ name, version, reason: outcome });
+      else if (Object.keys(outcome).length > 0) claims.set(version, outcome);
+    }
+    return { claims, left };
   }
 
   /** Versions that the registry has not attested, because it did not do so yet or came to an end in between. */

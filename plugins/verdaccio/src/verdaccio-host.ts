@@ -90,7 +90,7 @@ export interface VerdaccioError extends Error {
   readonly code?: string | number;
 }
 
-type Callback = (error?: VerdaccioError | null) => void;
+export type Callback = (error?: VerdaccioError | null) => void;
 
 /** `dist` of a version, as on disk. */
 export type LocalDist = Record<string, unknown>;

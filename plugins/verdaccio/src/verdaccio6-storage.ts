@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { PassThrough } from 'node:stream';
-import { SignetError } from '@signet/primitives/formats';
 import { currentRequest } from './current-request.ts';
-import { localPath, readSmallFile } from './local-files.ts';
+import { type Lease, takeLease } from './lease-lock.ts';
+import { localPath, locksItself, readSmallFile } from './local-files.ts';
 import { applyChange, documentChange, fileRemoval, removal, tagChange } from './package-change.ts';
 import { Refusal } from './refusal.ts';
 import type {
@@ -11,17 +11,19 @@ import type {
   PackageChange,
   RegistryClaims,
   StoredPackage,
-  StoredVersion,
   TarballVerdict,
 } from './storage.ts';
-import type {
-  LocalDist,
-  LocalManifest,
-  PackageStorage,
-  Storage,
-  UploadStream,
-  VerdaccioError,
-} from './verdaccio-host.ts';
+import { describeDist, integrityOf } from './stored-dist.ts';
+import type { Callback, LocalManifest, PackageStorage, Storage, VerdaccioError } from './verdaccio-host.ts';
+import {
+  holdDocument,
+  isAbsence,
+  refusingStream,
+  settled,
+  storageError,
+  storedStream,
+  written,
+} from './verdaccio6-callbacks.ts';
 
 /** A folder of the storage that is no package name, with a document for each name that was locked. */
 const lockFolder = '.signet-locks';
@@ -31,10 +33,15 @@ export class Verdaccio6Storage implements EvidenceStorage {
   readonly #storage: Storage;
   /** Verdaccio's own, which is not asked whether it may. */
   readonly #addPackage: Storage['addPackage'];
+  readonly #settle: number;
+  /** Of names that are written to, where the storage cannot lock. */
+  readonly #leases = new Map<string, Lease>();
   #approved: (name: string) => ApprovedPublish | undefined = () => undefined;
 
-  constructor(storage: Storage) {
+  /** @param settle see {@link takeLease}; milliseconds */
+  constructor(storage: Storage, settle: number) {
     this.#storage = storage;
+    this.#settle = settle;
     this.#addPackage = storage.addPackage.bind(storage);
   }
 
@@ -183,40 +190,33 @@ export class Verdaccio6Storage implements EvidenceStorage {
 
   async lock(name: string): Promise<() => Promise<void>> {
     const place = `${lockFolder}/${createHash('sha256').update(name).digest('hex').slice(0, 40)}`;
-    const held = await this.#hold(place);
-    if (typeof held === 'function') return held;
+    if (!locksItself(this.#packageStorage(place))) return this.#lease(name, place);
+    const held = await holdDocument(this.#packageStorage(place), place);
+    if (held !== undefined) return held;
     // What is locked must be there, which it is from the second time on.
     await this.writeDocument(place, { format: 1 });
-    const again = await this.#hold(place);
-    if (typeof again === 'function') return again;
-    throw storageError(`cannot lock ${name} against other processes`, again.absent);
+    const again = await holdDocument(this.#packageStorage(place), place);
+    if (again !== undefined) return again;
+    throw storageError(`cannot lock ${name} against other processes: ${place} is missing`);
   }
 
-  /** @returns what lets go of the document, or why it is not there */
-  #hold(place: string): Promise<(() => Promise<void>) | { readonly absent: VerdaccioError }> {
-    const storage = this.#packageStorage(place);
-    return new Promise((resolve, reject) => {
-      let released: (() => void) | undefined;
-      storage.updatePackage(
-        place,
-        (_document, done) => {
-          // Ended by an error, so that nothing is written.
-          resolve(() => {
-            return new Promise((settle) => {
-              released = settle;
-              done(new Error('nothing to write'));
-            });
-          });
-        },
-        (_place, _document, done) => done(null),
-        (document) => document,
-        (error) => {
-          if (released !== undefined) released();
-          else if (error && isAbsence(error)) resolve({ absent: error });
-          else reject(storageError(`cannot lock ${place} against other processes`, error));
-        },
-      );
-    });
+  async #lease(name: string, place: string): Promise<() => Promise<void>> {
+    const document = {
+      read: () => this.readDocument(place),
+      write: (value: object) => this.writeDocument(place, value),
+    };
+    const lease = await takeLease(document, this.#settle);
+    this.#leases.set(name, lease);
+    return async () => {
+      if (this.#leases.get(name) === lease) this.#leases.delete(name);
+      await lease.release();
+    };
+  }
+
+  /** Whatever would be written now another process might write at the same time. */
+  #lost(name: string): Refusal | undefined {
+    if (this.#leases.get(name)?.isOver !== true) return undefined;
+    return new Refusal(503, 'ERR_REGISTRY_STORAGE', `Writing ${name} took too long; try again`);
   }
 
   guardTarballs(check: (name: string, file: string) => TarballVerdict | Promise<TarballVerdict>): void {
@@ -270,24 +270,49 @@ export class Verdaccio6Storage implements EvidenceStorage {
         callback(unapproved(name));
         return;
       }
+      const lost = this.#lost(name);
+      if (lost !== undefined) {
+        callback(lost);
+        return;
+      }
       // Verdaccio adds the version first and its tags in a second write; a crash between them would leave a version that no
       // tag finds and that cannot be published again. With the tag given here, one write makes both visible.
       addVersion(name, version, manifest, tag ?? publish.tags[0] ?? null, callback);
     };
   }
 
-  guardChanges(decide: (change: PackageChange) => Promise<void>): void {
+  guardChanges(
+    decide: (change: PackageChange) => Promise<void>,
+    exclusively: (name: string) => Promise<() => void>,
+  ): void {
     const storage = this.#storage;
     const mergeTags = storage.mergeTags.bind(storage);
     const removePackage = storage.removePackage.bind(storage);
     const removeTarball = storage.removeTarball.bind(storage);
+    const alone = (name: string, callback: Callback, work: (done: Callback) => void) => {
+      // The storage locks the document itself.
+      if (locksItself(this.#packageStorage(name))) {
+        work(callback);
+        return;
+      }
+      exclusively(name).then((release) => {
+        work((error) => {
+          release();
+          callback(error);
+        });
+      }, callback);
+    };
     storage.mergeTags = (name, tags, callback) => {
-      const pass = () => mergeTags(name, tags, callback);
       const publish = this.#approved(name);
       // Tags that came with a publish were judged with it, and the first was set with the version.
-      if (publish === undefined || !areTagsOf(publish, tags)) decide(tagChange(name, tags ?? {})).then(pass, callback);
-      else if (publish.tags.length <= 1) callback(null);
-      else pass();
+      if (publish !== undefined && areTagsOf(publish, tags)) {
+        if (publish.tags.length <= 1) callback(null);
+        else mergeTags(name, tags, callback);
+        return;
+      }
+      alone(name, callback, (done) => {
+        decide(tagChange(name, tags ?? {})).then(() => mergeTags(name, tags, done), done);
+      });
     };
     storage.changePackage = (name, incoming, revision, callback) => {
       const sender = { user: currentRequest()?.request.remote_user?.name, revision };
@@ -295,23 +320,29 @@ export class Verdaccio6Storage implements EvidenceStorage {
         await decide(documentChange(name, manifest, incoming, sender));
         applyChange(manifest, incoming, sender);
       };
-      storage.localStorage._updatePackage(
-        name,
-        (manifest, done) => {
-          change(manifest).then(() => done(null), done);
-        },
-        callback,
-      );
+      alone(name, callback, (done) => {
+        storage.localStorage._updatePackage(
+          name,
+          (manifest, settle) => {
+            change(manifest).then(() => settle(null), settle);
+          },
+          done,
+        );
+      });
     };
     storage.removePackage = (name, callback) => {
-      this.#readManifest(name)
-        .then((manifest) => decide(removal(name, manifest)))
-        .then(() => removePackage(name, callback), callback);
+      alone(name, callback, (done) => {
+        this.#readManifest(name)
+          .then((manifest) => decide(removal(name, manifest)))
+          .then(() => removePackage(name, done), done);
+      });
     };
     storage.removeTarball = (name, file, revision, callback) => {
-      this.#readManifest(name)
-        .then((manifest) => decide(fileRemoval(name, file, manifest)))
-        .then(() => removeTarball(name, file, revision, callback), callback);
+      alone(name, callback, (done) => {
+        this.#readManifest(name)
+          .then((manifest) => decide(fileRemoval(name, file, manifest)))
+          .then(() => removeTarball(name, file, revision, done), done);
+      });
     };
   }
 
@@ -333,6 +364,8 @@ export class Verdaccio6Storage implements EvidenceStorage {
   /** Changes the package document under the storage's own lock. */
   #update(name: string, change: (manifest: LocalManifest) => void): Promise<VerdaccioError | null> {
     const storage = this.#packageStorage(name);
+    const lost = this.#lost(name);
+    if (lost !== undefined) return Promise.resolve(lost);
     return settled((callback) =>
       storage.updatePackage(
         name,
@@ -358,32 +391,6 @@ export class Verdaccio6Storage implements EvidenceStorage {
   }
 }
 
-/** Storages of files and of objects say in different ways that something is not there. */
-function isAbsence({ code, status }: VerdaccioError): boolean {
-  return code === 'ENOENT' || code === 404 || status === 404;
-}
-
-function settled(start: (callback: (error?: VerdaccioError | null) => void) => void): Promise<VerdaccioError | null> {
-  return new Promise((resolve) => start((error) => resolve(error ?? null)));
-}
-
-function describeDist(dist: LocalDist): StoredVersion {
-  const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
-  const tarball = text(dist.tarball)?.split(/[?#]/, 1)[0] ?? '';
-  return {
-    integrity: text(dist.integrity),
-    shasum: text(dist.shasum),
-    tarballName: tarball.slice(tarball.lastIndexOf('/') + 1) || undefined,
-    signatures: dist.signatures,
-    attestations: dist.attestations,
-  };
-}
-
-function integrityOf(manifest: object): unknown {
-  const dist = 'dist' in manifest ? manifest.dist : undefined;
-  return typeof dist === 'object' && dist !== null && 'integrity' in dist ? dist.integrity : undefined;
-}
-
 function unapproved(name: string): Refusal {
   return new Refusal(
     403,
@@ -396,32 +403,4 @@ function unapproved(name: string): Refusal {
 function areTagsOf({ tags: own, version }: ApprovedPublish, tags: Parameters<Storage['mergeTags']>[1]): boolean {
   const asked = Object.entries(tags ?? {});
   return asked.length === own.length && asked.every(([tag, target]) => own.includes(tag) && target === version);
-}
-
-/** @returns why not */
-function written(stream: UploadStream, bytes: Uint8Array): Promise<VerdaccioError | null> {
-  return new Promise((resolve) => {
-    stream.once('error', resolve);
-    stream.once('success', () => resolve(null));
-    stream.end(bytes);
-    stream.done();
-  });
-}
-
-/** For a file that was stored when it was verified: Verdaccio's copy of the bytes is dropped. */
-function storedStream(): UploadStream {
-  const stream = new PassThrough();
-  stream.resume();
-  return Object.assign(stream, { done: () => process.nextTick(() => stream.emit('success')), abort() {} });
-}
-
-/** Verdaccio's publish handlers learn of a failure by the stream's error event. */
-function refusingStream(error: Error): UploadStream {
-  const stream = new PassThrough();
-  process.nextTick(() => stream.emit('error', error));
-  return Object.assign(stream, { done() {}, abort() {} });
-}
-
-function storageError(problem: string, cause?: unknown): SignetError {
-  return new SignetError('ERR_REGISTRY_STORAGE', `The registry's storage failed: ${problem}`, { cause });
 }
