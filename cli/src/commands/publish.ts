@@ -231,6 +231,8 @@ async function rehearse(
     subject: toPurl(packed.name, packed.version),
     predicateTypes: [provenanceType, ...extraTypes(options)],
   };
+  const [kind, entryVersion] = services.rekorVersion === 1 ? ['dsse', '0.0.1'] : ['hashedrekord', '0.0.2'];
+  const logEntry = { kind, version: entryVersion, logs: services.logUrls };
   if (context.json) {
     return {
       format: 1,
@@ -247,7 +249,9 @@ async function rehearse(
       ...(certificate === undefined ? {} : { certificate }),
       ...(key === undefined ? {} : { key }),
       statement,
+      logEntry,
       services,
+      upload,
     };
   }
   context.print(`${packed.name}@${packed.version} would be published to ${inert(preflight.registry)} (${inert(tag)})`);
@@ -262,6 +266,7 @@ async function rehearse(
     );
   if (certificate !== undefined) context.print(`  certificate for ${certificate.subjects.join(' or ')}`);
   context.print(`  statement ${statement.predicateTypes.join(', ')} about ${statement.subject}`);
+  context.print(`  log entry ${kind} ${entryVersion}, one for each statement`);
   context.print(
     `  services  ${[services.caUrl, ...services.tsaUrls, ...services.logUrls].map((url) => inert(url)).join(', ')}`,
   );

@@ -77,6 +77,8 @@ describe('the commands of an author', () => {
     const before = (await checkpoint()).split('\n')[1];
     const rehearsal = await json(['publish', 'rehearsed', '--dry-run', '--trusted-root', instance.urls.trustedRoot]);
     assert.ok((rehearsal.certificate as { subjects: string[] }).subjects.includes(author));
+    assert.deepEqual(rehearsal.logEntry, { kind: 'hashedrekord', version: '0.0.2', logs: [instance.urls.log] });
+    assert.equal(rehearsal.upload, 'document');
     assert.match(JSON.stringify(rehearsal.statement), /pkg:npm\/%40example.*slsa\.dev\/provenance\/v1/);
     assert.equal((await checkpoint()).split('\n')[1], before);
     assert.ok(!JSON.stringify(rehearsal).includes(token), 'the token is not printed');

@@ -4,6 +4,7 @@ import { azurePipelinesToken } from './azure-pipelines.ts';
 import { buildkiteToken } from './buildkite.ts';
 import { circleciToken } from './circleci.ts';
 import { environmentToken } from './explicit-token.ts';
+import { forgejoActionsToken } from './forgejo-actions.ts';
 import { githubActionsToken } from './github-actions.ts';
 import { googleCloudToken } from './google-cloud.ts';
 import type { IdentityToken } from './identity-token.ts';
@@ -16,6 +17,7 @@ import type { TokenRequest, TokenSource } from './token-source.ts';
 export const ambientSources: readonly TokenSource[] = [
   environmentToken,
   githubActionsToken,
+  forgejoActionsToken,
   ...variableSources,
   buildkiteToken,
   circleciToken,

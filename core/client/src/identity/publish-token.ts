@@ -1,11 +1,12 @@
 import { buildkiteToken } from './buildkite.ts';
 import { circleciToken } from './circleci.ts';
+import { forgejoActionsToken } from './forgejo-actions.ts';
 import { githubActionsToken } from './github-actions.ts';
 import { IdentityToken } from './identity-token.ts';
 import type { TokenRequest, TokenSource } from './token-source.ts';
 
 /** Platforms that give a job a token for any audience that it asks for. */
-const sources: readonly TokenSource[] = [githubActionsToken, buildkiteToken, circleciToken];
+const sources: readonly TokenSource[] = [githubActionsToken, forgejoActionsToken, buildkiteToken, circleciToken];
 
 /**
  * The identity token that a registry takes in exchange for a publish token: `NPM_ID_TOKEN` where the job's configuration made one

@@ -107,7 +107,8 @@ function buildOf(token: IdentityToken): Build | undefined {
   const claim = (name: string) => textMember(token.claims, name);
   const runner = claim('runner_environment');
   const [repository, workflow, project] = [claim('repository'), claim('workflow_ref'), claim('project_path')];
-  if (repository !== undefined && workflow !== undefined) {
+  // Forgejo's tokens have the same claims, about repositories elsewhere.
+  if (repository !== undefined && workflow !== undefined && !/\/api\/actions\/?$/.test(token.issuer)) {
     const visibility = claim('repository_visibility');
     return {
       repository: `https://github.com/${repository}`,

@@ -58,7 +58,12 @@ function predicateOf(
 ): JsonObject {
   const claim = (name: string) => textMember(token.claims, name);
   const [workflow, repository] = [claim('workflow_ref'), claim('repository')];
-  if (workflow !== undefined && repository !== undefined && claim('run_id') !== undefined) {
+  if (
+    workflow !== undefined &&
+    repository !== undefined &&
+    claim('run_id') !== undefined &&
+    isGithub(token, certified)
+  ) {
     return githubProvenance(token, certified, workflow, repository);
   }
   const [project, job] = [claim('project_path'), claim('job_id')];
@@ -66,6 +71,15 @@ function predicateOf(
     return gitlabProvenance(token, certified, project, job);
   }
   return plainProvenance(token, certified, subject);
+}
+
+/**
+ * Others make tokens with GitHub's claims (Forgejo, whose issuer ends so), and a repository of the same name on GitHub is another. Where
+ * the certificate does not say on which host it is, only GitHub's own issuer does.
+ */
+function isGithub({ issuer }: IdentityToken, { sourceRepositoryUri }: FulcioClaims): boolean {
+  if (/\/api\/actions\/?$/.test(issuer)) return false;
+  return sourceRepositoryUri !== undefined || issuer === 'https://token.actions.githubusercontent.com';
 }
 
 function githubProvenance(

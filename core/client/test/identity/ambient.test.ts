@@ -75,6 +75,29 @@ describe('sources of identity tokens', () => {
     assert.match(skipped.find(({ source }) => source === 'Buildkite')?.reason ?? '', /not a Buildkite job/);
   });
 
+  it('asks Forgejo as it is asked, and names the line that its workflows need', async () => {
+    const env = { ...github(), GITHUB_ACTIONS: 'true', FORGEJO_ACTIONS: 'true' };
+    answer = () => ({ status: 200, body: JSON.stringify({ value: unsignedToken() }) });
+    assert.equal((await ambientToken({ env, audience: 'sigstore' })).source, 'Forgejo Actions');
+    const { skipped } = chooseSource({ GITHUB_ACTIONS: 'true', FORGEJO_ACTIONS: 'true' });
+    const reasons = new Map(skipped.map(({ source, reason }) => [source, reason]));
+    assert.equal(reasons.get('GitHub Actions'), 'this is not a GitHub Actions job');
+    assert.match(reasons.get('Forgejo Actions') ?? '', /enable-openid-connect: true/);
+  });
+
+  it('takes GitLab’s and Jenkins’ tokens where they are put, and names the line that puts them there', async () => {
+    for (const [env, source, line] of [
+      [{ GITLAB_CI: 'true' }, 'GitLab CI', /id_tokens: \{ SIGSTORE_ID_TOKEN: \{ aud: sigstore \} \}/],
+      [{ JENKINS_URL: 'https://ci.example/' }, 'Jenkins', /credential with audience sigstore to SIGSTORE_ID_TOKEN/],
+    ] as const) {
+      const { skipped } = chooseSource(env);
+      assert.match(skipped.find((one) => one.source === source)?.reason ?? '', line);
+      const token = unsignedToken();
+      const found = await ambientToken({ env: { ...env, SIGSTORE_ID_TOKEN: token }, audience: 'sigstore' });
+      assert.equal(found.token.reveal(), token);
+    }
+  });
+
   it('asks Buildkite’s agent API for the audience', async () => {
     const seen: string[] = [];
     answer = (request) => {

@@ -37,6 +37,10 @@ function refusal(
 }
 
 describe('the rules of npm’s registry', () => {
+  it('take no job of Forgejo for one of GitHub’s', () => {
+    refusal({ ...github, iss: 'https://codeberg.example/api/actions' }, /from GitHub Actions and GitLab CI alone/);
+  });
+
   it('are asked for npm’s own default registry, wherever npm says that is', async () => {
     const standard = String(npm.definitions.registry?.default);
     assert.equal(await isNpmjs(standard), true);

@@ -51,6 +51,32 @@ describe('the provenance of a package', () => {
     });
   });
 
+  it('of a Forgejo job is not given out as one of GitHub’s, whose claims it has', () => {
+    const claims = {
+      sub: 'repo:acme/widgets:ref:refs/heads/main',
+      repository: 'acme/widgets',
+      workflow_ref: 'acme/widgets/.forgejo/workflows/release.yml@refs/heads/main',
+      run_id: '7',
+      runner_environment: 'self-hosted',
+    };
+    const forgejo = token({ ...claims, iss: 'https://forge.example/api/actions' });
+    const named = { sourceRepositoryUri: 'https://forge.example/acme/widgets', sourceRepositoryRef: 'refs/heads/main' };
+    for (const certificate of [{}, named]) {
+      const { predicate } = createProvenance(forgejo, certificate, subject);
+      assert.equal((predicate.buildDefinition as { buildType: string }).buildType, plainBuildType);
+      assert.ok(!JSON.stringify(predicate).includes('github.com'));
+    }
+    // Nor is that of any other issuer with these claims, unless the certificate says where the repository is.
+    const other = createProvenance(token({ ...claims, iss: 'https://ci.example' }), {}, subject);
+    assert.ok(!JSON.stringify(other).includes('github.com'));
+    const github = createProvenance(
+      token({ ...claims, iss: 'https://token.actions.githubusercontent.com' }),
+      {},
+      subject,
+    );
+    assert.match(JSON.stringify(github), /https:\/\/github\.com\/acme\/widgets/);
+  });
+
   it('stops the publish where certificate and token disagree', () => {
     for (const [claim, value] of [
       ['project_path', 'mallory/widgets'],
