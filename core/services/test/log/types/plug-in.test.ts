@@ -3,6 +3,7 @@ import { generateKeyPairSync, sign } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { generateSigner } from '@signet/primitives/keys';
 import { EntryTypes, RekorV1Tree, reindexLog, rekorV1Routes } from '@signet/services/log';
 import Fastify, { type FastifyInstance } from 'fastify';
@@ -123,7 +124,7 @@ describe('an entry type of a third party', () => {
     ] as const) {
       const path = join(directory, `${Math.random()}.mjs`);
       await writeFile(path, source);
-      await assert.rejects(EntryTypes.load([path]), { code: 'ERR_LOG_TYPE', message: reason });
+      await assert.rejects(EntryTypes.load([pathToFileURL(path).href]), { code: 'ERR_LOG_TYPE', message: reason });
     }
   });
 
