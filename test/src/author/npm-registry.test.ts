@@ -101,7 +101,29 @@ describe('publishing to npm’s registry with Sigstore’s public good instance'
   it('does the same for a registry at another address that behaves so', async () => {
     const manifest = fresh();
     const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}/`;
-    const { code, stderr } = await publish(manifest, { registry: url, args: ['--tag', 'next'] });
+    // Whether the name of a package becomes public is not for this registry to decide.
+    const unnamed = await publish(manifest, { registry: url });
+    assert.equal(unnamed.code, 2, unnamed.stderr);
+    assert.match(unnamed.stderr, /name the services with --signing-config/);
+    assert.equal(unnamed.logged, 0);
+    const service = (address: string) => ({
+      url: address,
+      majorApiVersion: 1,
+      operator: 'sigstore.dev',
+      validFor: { start: '2020-01-01T00:00:00Z' },
+    });
+    const config = {
+      mediaType: 'application/vnd.dev.sigstore.signingconfig.v0.2+json',
+      caUrls: [service('https://fulcio.sigstore.dev')],
+      rekorTlogUrls: [service('https://rekor.sigstore.dev')],
+      rekorTlogConfig: { selector: 'ANY' },
+    };
+    const file = join(scene.directory, 'public_good.json');
+    await writeFile(file, JSON.stringify(config));
+    const { code, stderr } = await publish(manifest, {
+      registry: url,
+      args: ['--tag', 'next', '--signing-config', file],
+    });
     assert.equal(code, 0, stderr);
     assert.deepEqual(registry.documents.at(-1)?.['dist-tags'], { next: '1.0.0' });
   });

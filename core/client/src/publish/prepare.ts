@@ -53,9 +53,8 @@ export async function preparePacked(
   const configured = { registry, publishConfig: textMember(publishConfig, 'registry') };
   const client = await openRegistry(packed.name, configuration, configured, options);
   // npm's registry describes nothing; it is known.
-  const described = (await isNpmjs(client.url))
-    ? undefined
-    : registries.instance(client.url, () => describe(client.url, options));
+  const isNpms = await isNpmjs(client.url);
+  const described = isNpms ? undefined : registries.instance(client.url, () => describe(client.url, options));
   const instance = await described;
   if (instance?.names !== undefined) assertOwned(packed.name, instance.names, client.url);
   const chosenTag = options.tag ?? textMember(publishConfig, 'tag');
@@ -64,8 +63,9 @@ export async function preparePacked(
   const isChosen = chosenTag !== undefined || configuration.tagIsChosen;
   const checked = await preflight(client, packed, { name: tag, isChosen }, registries);
   const trust = typeof options.trust === 'function' ? await options.trust(packed.name) : options.trust;
-  const isPublic = isPublicGood(trust);
-  const services = options.services ?? instance?.services ?? (isPublic ? npmServices : undefined);
+  // What is published to npm is public. The name of a package of any other registry goes to a public log by its author's word alone.
+  const standard = isNpms && isPublicGood(trust) ? npmServices : undefined;
+  const services = options.services ?? instance?.services ?? standard;
   if (services === undefined) throw elsewhere(client.url, packed.name);
   const upload = await registries.upload(client, () =>
     uploadWayOf(client, { isInstance: instance !== undefined, trust }),
