@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { secretFolder } from '@signet/client/user-folders';
 import { installedProgram, root, run } from './repository.ts';
 
 const folders = ['core/primitives', 'core/client', 'core/services', 'plugins/verdaccio', 'registry', 'cli'];
@@ -182,6 +183,33 @@ describe('the published packages', () => {
       .filter((line) => !/\/node_modules\/(?!@signet|verdaccio-signet).*\/node_modules\//.test(line));
     assert.equal(complaints.length, 1, stdout.slice(0, 4000));
     assert.match(complaints[0] ?? '', /^types\.ts\(.*TS2322/);
+  });
+
+  it('keep what the command compiled where its user alone can write, and nothing in CI', async () => {
+    const folder = path.join(consumer, 'node_modules/@signet/cli');
+    const file = path.join(folder, (await readManifest(folder)).bin?.signet ?? '');
+    const { CI: _ci, ...desk } = environment;
+    const start = async (home: string, more: NodeJS.ProcessEnv = {}) => {
+      const folders = { HOME: home, XDG_CONFIG_HOME: path.join(home, '.config'), APPDATA: home };
+      const env = { ...desk, ...folders, ...more };
+      const { code, stdout } = await run(process.execPath, [file, '--version'], consumer, env);
+      assert.deepEqual([code, /^\d+\.\d+\.\d+\n$/.test(stdout)], [0, true]);
+      return path.join(secretFolder(env) ?? '', 'compiled');
+    };
+    const home = await mkdtemp(path.join(temporary, 'home-'));
+    assert.ok(!existsSync(await start(home, { CI: 'true' })));
+    const kept = await start(home);
+    assert.equal((await readdir(kept)).length, 1);
+    if (process.platform !== 'win32') {
+      assert.equal((await stat(kept)).mode & 0o777, 0o700);
+      await rm(kept, { recursive: true });
+      await mkdir(kept);
+      await chmod(kept, 0o777);
+      assert.deepEqual(await readdir(await start(home)), [], 'others could have put code there');
+    }
+    const none = path.join(temporary, 'no-home');
+    await writeFile(none, 'a file');
+    await start(none);
   });
 
   it('bring the command signet, which starts without the private instance', async () => {

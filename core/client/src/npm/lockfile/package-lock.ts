@@ -2,7 +2,7 @@ import { fromUtf8, parseJson, SignetError } from '@signet/primitives/basics';
 import { isIntegrity, parseIntegrity } from './integrity.ts';
 import { isJsonObject, type JsonObject, JsonReader, own } from './json-value.ts';
 import { isExactVersion, isInstallableName } from './package-name.ts';
-import { isHostedGit, readPackageSpec } from './package-spec.ts';
+import { isHostedGit, RegistryOrigins, readPackageSpec } from './package-spec.ts';
 
 /**
  * How a package gets into node_modules.
@@ -113,13 +113,14 @@ export function readPackageLock(content: string | Uint8Array): PackageLock {
   }
   const packages: LockedPackage[] = [];
   const special: SpecialDependency[] = [];
+  const origins = new RegistryOrigins();
   for (const location of locations) {
     const installedName = nameOfLocation(location);
     const entry = own(entries, location);
     if (!isJsonObject(entry)) reader.fail(`packages[${JSON.stringify(location)}] must be an object`);
     assertNoPrivateMember(location, entry);
     if (installedName === undefined) assertOwnFolder(location, entry);
-    else packages.push(lockedPackage(location, installedName, entry));
+    else packages.push(lockedPackage(location, installedName, entry, origins));
     collectSpecial(entry, location, `the lockfile${location === '' ? '' : `, ${location},`}`, special);
   }
   const root = own(entries, '');
@@ -269,7 +270,12 @@ function assertLinkTarget(location: string, installedName: string, name: string,
   }
 }
 
-function lockedPackage(location: string, installedName: string, entry: JsonObject): LockedPackage {
+function lockedPackage(
+  location: string,
+  installedName: string,
+  entry: JsonObject,
+  origins: RegistryOrigins,
+): LockedPackage {
   // Thousands of entries are right, and a name for the place is needed for one that is not.
   const where = (member: string): string => `packages[${JSON.stringify(location)}].${member}`;
   const text = (member: string): string | undefined => {
@@ -291,7 +297,7 @@ function lockedPackage(location: string, installedName: string, entry: JsonObjec
   const version = text('version');
   const resolved = text('resolved');
   const integrity = lockedIntegrity(text('integrity'), location);
-  const source = sourceOf({ link: flag('link'), inBundle: flag('inBundle') }, resolved, integrity);
+  const source = sourceOf({ link: flag('link'), inBundle: flag('inBundle') }, resolved, integrity, origins);
   if (source === 'link') assertLinkTarget(location, installedName, name, resolved);
   if (own(entry, 'scripts') !== undefined) {
     reader.fail(`${where('scripts')} would be run by npm instead of the package’s own; npm never writes it`);
@@ -300,35 +306,39 @@ function lockedPackage(location: string, installedName: string, entry: JsonObjec
     reader.fail(`${where('version')} must be an exact version`, { found: version?.slice(0, 300) ?? 'nothing' });
   }
   const devOptional = flag('devOptional');
-  return {
+  const optional = flag('optional');
+  // Member by member: spreading a dozen of them costs more than all that is checked above.
+  const locked: { -readonly [Member in keyof LockedPackage]: LockedPackage[Member] } = {
     location,
     name,
-    ...(name === installedName ? {} : { alias: installedName }),
-    ...(version === undefined ? {} : { version }),
     source,
-    ...(resolved === undefined ? {} : { resolved }),
-    ...(integrity === undefined ? {} : { integrity }),
     dev: flag('dev') || devOptional,
-    optional: flag('optional') || devOptional,
-    ...(flag('optional') ? { mayFail: true } : {}),
-    ...(flag('hasInstallScript') ? { hasInstallScript: true } : {}),
-    ...binOf(own(entry, 'bin'), name, where),
+    optional: optional || devOptional,
     // npm takes either spelling from a lockfile.
     hasShrinkwrap: flag('hasShrinkwrap') || flag('_hasShrinkwrap'),
     patched: own(entry, 'patched') !== undefined,
   };
+  if (name !== installedName) locked.alias = installedName;
+  if (version !== undefined) locked.version = version;
+  if (resolved !== undefined) locked.resolved = resolved;
+  if (integrity !== undefined) locked.integrity = integrity;
+  if (optional) locked.mayFail = true;
+  if (flag('hasInstallScript')) locked.hasInstallScript = true;
+  const bin = binOf(own(entry, 'bin'), name, where);
+  if (bin !== undefined) locked.bin = bin;
+  return locked;
 }
 
 function binOf(
   bin: unknown,
   name: string,
   where: (member: string) => string,
-): { readonly bin?: Readonly<Record<string, string>> } {
-  if (bin === undefined || bin === null) return {};
-  if (typeof bin === 'string') return { bin: { [name]: bin } };
+): Readonly<Record<string, string>> | undefined {
+  if (bin === undefined || bin === null) return undefined;
+  if (typeof bin === 'string') return { [name]: bin };
   const commands = reader.object(bin, where('bin'));
   for (const [command, file] of Object.entries(commands)) reader.string(file, `${where('bin')}.${command}`);
-  return { bin: commands as Readonly<Record<string, string>> };
+  return commands as Readonly<Record<string, string>>;
 }
 
 /** One sha512, or undefined where there is nothing to bind evidence to. Several hashes are refused: see parseIntegrity. */
@@ -356,15 +366,18 @@ function sourceOf(
   entry: { link: boolean; inBundle: boolean },
   resolved: string | undefined,
   integrity: string | undefined,
+  origins: RegistryOrigins,
 ): PackageSource {
   if (entry.link) return 'link';
   // npm fetches a package that is marked as bundled but is not in its parent's tarball, so that only one that cannot be fetched
   // with this entry's hash counts as covered by the parent.
   if (entry.inBundle && resolved === undefined && integrity === undefined) return 'bundled';
-  if (resolved === undefined) return 'registry';
+  if (resolved === undefined || origins.covers(resolved)) return 'registry';
   if (/^https?:\/\//i.test(resolved)) {
     if (!URL.canParse(resolved)) reader.fail('resolved is not a URL', { found: resolved.slice(0, 300) });
-    return isHostedGit(resolved) ? 'git' : 'registry';
+    if (isHostedGit(resolved)) return 'git';
+    origins.add(resolved);
+    return 'registry';
   }
   if (/^(?:git(?:\+[a-z]+)?:|github:|gitlab:|bitbucket:|gist:)/i.test(resolved)) return 'git';
   if (/^file:/i.test(resolved)) return 'file';

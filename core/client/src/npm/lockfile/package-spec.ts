@@ -52,6 +52,26 @@ export function isHostedGit(url: string): boolean {
   return isFile !== undefined && !isFile(pathname.split('/').slice(1));
 }
 
+/** Of an address without anything that would need a parser, what stands before its path. */
+const plainAddress = /^(https?:\/\/[a-z0-9.:-]+)\/[\w\-.~/@%+]*$/;
+
+/** Origins at which npm clones nothing, whatever path follows. The thousands of addresses of a lockfile have a few. */
+export class RegistryOrigins {
+  readonly #known = new Set<string>();
+
+  /** Whether an address is one of a tarball, as it begins like one that was looked at before. */
+  covers(url: string): boolean {
+    const [, origin] = plainAddress.exec(url) ?? [];
+    return origin !== undefined && this.#known.has(origin);
+  }
+
+  /** Remembers the origin of an address that is one of a tarball. */
+  add(url: string): void {
+    const [, origin] = plainAddress.exec(url) ?? [];
+    if (origin !== undefined && !gitHosts.has(new URL(origin).hostname.replace(/^www\./, ''))) this.#known.add(origin);
+  }
+}
+
 /** Comparators of versions, each of which can be told from a tag's name by itself. */
 function isRange(spec: string): boolean {
   return spec
