@@ -121,7 +121,13 @@ describe('two Verdaccios over one S3 bucket', function () {
       const manifest = { name, version, description };
       const tarball = packTarball(manifest);
       const bundle = await scene.upstream.sign(name, version, tarball);
-      const body = createPublishDocument({ manifest, tarball, registry: server.url, bundle, tag: `release-${version}` });
+      const body = createPublishDocument({
+        manifest,
+        tarball,
+        registry: server.url,
+        bundle,
+        tag: `release-${version}`,
+      });
       return async () => {
         const { status, text } = await send(server, 'PUT', '/@own%2fcontended', body);
         assert.ok(status === 201 || status === 409, text);

@@ -18,9 +18,9 @@ export const bodyShape: Middleware = (request, _response, next) => {
     return;
   }
   try {
-    checkBody(request.body, path);
     // Verdaccio looks for members without asking whether anything was sent.
-    request.body ??= {};
+    if (request.body === undefined && request.method !== 'DELETE') request.body = {};
+    checkBody(request.body, path);
     next();
   } catch (error) {
     next(error);
@@ -35,6 +35,9 @@ function checkBody(body: unknown, path: string): void {
     return;
   }
   object(body, 'the body');
+  if (/^\/-\/npm\/v1\/user\/?$/i.test(path) && !('password' in (body as object)) && !('tfa' in (body as object))) {
+    throw new Refusal(400, 'ERR_REQUEST', 'Of a profile, password and tfa can be changed, and neither was sent');
+  }
   const isUser = Object.hasOwn(body as object, 'password') || /^\/-\/user\//i.test(path);
   // `POST /-/package/<name>/dist-tags`: every member is a tag.
   const members = /\/dist-tags\/?$/i.test(path) ? undefined : documentMembers;
