@@ -1,6 +1,6 @@
-import { fromUtf8, utf8 } from './bytes.ts';
+import { allocate, fromUtf8 } from './bytes.ts';
 import { parseDer, tags } from './der.ts';
-import { der } from './der-writer.ts';
+import { der, headerLength, writeHeader } from './der-writer.ts';
 import { SignetError } from './errors.ts';
 import { oids } from './oids.ts';
 import type { Certificate } from './x509.ts';
@@ -99,8 +99,24 @@ export function fulcioExtensions(claims: FulcioClaims): readonly Uint8Array[] {
   for (const name of fulcioClaimNames) {
     const value = claims[name];
     if (value === undefined || value === '') continue;
-    const encoded = isRaw(name) ? utf8(value) : der.utf8String(value);
-    extensions.push(der.sequence(der.oid(fulcioClaimOid(name)), der.octetString(encoded)));
+    extensions.push(claimExtension(name, value));
   }
   return extensions;
 }
+
+/** `SEQUENCE { OID, OCTET STRING { text or UTF8String } }` in one piece: a certificate has two dozen of them. */
+function claimExtension(name: FulcioClaimName, value: string): Uint8Array {
+  const oid = der.oid(fulcioClaimOid(name));
+  const length = Buffer.byteLength(value);
+  const text = isRaw(name) ? length : headerLength(length) + length;
+  const content = oid.length + headerLength(text) + text;
+  const whole = allocate(headerLength(content) + content);
+  let at = writeHeader(whole, 0, tags.sequence, content);
+  whole.set(oid, at);
+  at = writeHeader(whole, at + oid.length, tags.octetString, text);
+  if (!isRaw(name)) at = writeHeader(whole, at, tags.utf8String, length);
+  encoder.encodeInto(value, whole.subarray(at));
+  return whole;
+}
+
+const encoder = new TextEncoder();
