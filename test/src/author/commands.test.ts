@@ -116,6 +116,32 @@ describe('the commands of an author', () => {
     assert.match(unknown.stderr, /no workspace three/);
   });
 
+  it('publish with a key where the registry’s policy names it, and say beforehand where it does not', async () => {
+    await instance.logIn('alice');
+    await json(['key', 'generate', 'holder'], encrypted());
+    const trusted = ['--trusted-root', instance.urls.trustedRoot];
+    const folder = await workshop.copyExample('greeting', 'keyed', (manifest) => ({
+      ...manifest,
+      name: '@example/keyed',
+    }));
+    const publish = ['publish', folder, '--key', 'holder.key', ...trusted];
+    for (const flags of [['--dry-run'], []])
+      await refused([...publish, ...flags], 15, /TP111.*an identity of/s, encrypted());
+    const policy = `${instance.data}/trust-policy.yaml`;
+    const before = await readFile(policy, 'utf8');
+    await writeFile(`${instance.data}/holder.pub`, await readFile(workshop.path('holder.pub')));
+    const holder = 'publishers:\n  holder: { key: { file: ./holder.pub } }\n';
+    await writeFile(policy, before.replace('publishers:\n', holder).replaceAll('by: [author]', 'by: [author, holder]'));
+    const rehearsal = await json([...publish, '--dry-run'], encrypted());
+    const report = await json(publish, encrypted());
+    assert.equal(report.key, rehearsal.key);
+    assert.equal(report.identity, undefined);
+    const verify = ['verify', '@example/keyed@1.0.0', '--policy', policy, '--registry', instance.urls.registry];
+    assert.equal((await json(verify)).verdict, 'allowed');
+    await refused(['publish', '--resume', '--key', 'holder.key', ...trusted], 2, /takes no --key/, encrypted());
+    await writeFile(policy, before);
+  });
+
   it('overwrite nothing, and log nothing for a bundle that could not be written', async () => {
     const size = async () => Number((await (await fetch(`${instance.urls.log}/checkpoint`)).text()).split('\n')[1]);
     const before = await size();
