@@ -140,7 +140,7 @@ describe('the commands of an author', () => {
     assert.equal((await json(verify)).verdict, 'allowed');
     await refused(['publish', '--resume', '--key', 'holder.key', ...trusted], 2, /takes no --key/, encrypted());
     await writeFile(policy, before);
-  });
+  }).timeout(180_000);
 
   it('overwrite nothing, and log nothing for a bundle that could not be written', async () => {
     const size = async () => Number((await (await fetch(`${instance.urls.log}/checkpoint`)).text()).split('\n')[1]);

@@ -14,7 +14,8 @@ import { PublicGoodDouble } from './public-good-double.ts';
 /** npm's registry, wherever npm says that is. */
 const npmjs = String(npm.definitions.registry?.default);
 
-describe('publishing to npm’s registry with Sigstore’s public good instance', () => {
+describe('publishing to npm’s registry with Sigstore’s public good instance', function () {
+  this.timeout(180_000);
   let scene: AuthorScene;
   let registry: NpmRegistryDouble;
   let double: PublicGoodDouble;
