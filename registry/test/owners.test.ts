@@ -110,6 +110,23 @@ describe('changes of what is published', () => {
     assert.equal((await ways['dist-tag add']?.('bob', '@example/not-shared'))?.status, 403);
   });
 
+  it('of maintainers, as npm owner sends them, take no version away', async () => {
+    const name = '@example/maintained';
+    await publish(name, '1.0.0', '1.1.0');
+    const before = await document(name);
+    const sent = { _id: name, _rev: before._rev, maintainers: [{ name: 'bob', email: 'bob@example.com' }] };
+    assert.equal((await send('alice', 'PUT', `${path(name)}/-rev/${before._rev}`, sent)).status, 422);
+    const body = { ...sent, name };
+    for (const address of ['-rev', '%2drev']) {
+      for (const user of ['alice', 'root', 'mallory']) {
+        const answer = await send(user, 'PUT', `${path(name)}/${address}/${before._rev}`, body);
+        assert.equal(answer.status, user === 'mallory' ? 403 : 409, answer.text);
+        if (user !== 'mallory') assert.match(answer.text, /owners are named in the registry’s configuration/);
+      }
+    }
+    assert.deepEqual(await document(name), before);
+  });
+
   it('of stars are everybody’s own, and reach nobody else’s', async () => {
     const name = '@example/starred';
     await publish(name, '1.0.0');

@@ -19,6 +19,8 @@ export interface ChangeSender {
   readonly user: string | undefined;
   /** Of the address, with `npm unpublish`. */
   readonly revision: string | undefined;
+  /** The document as it came, before Verdaccio gave it the members that it lacks. */
+  readonly body: unknown;
 }
 
 /**
@@ -31,7 +33,7 @@ export function documentChange(
   name: string,
   stored: LocalManifest,
   incoming: IncomingManifest,
-  { user, revision }: ChangeSender,
+  { user, revision, body }: ChangeSender,
 ): PackageChange {
   const removed = missing(stored, incoming.versions ?? {});
   const tags = incoming['dist-tags'] ?? {};
@@ -42,6 +44,13 @@ export function documentChange(
   const common = { name, removed, ...refused };
   if (removed.size > 0) {
     const change = { ...common, action: 'unpublish', what: [...removed.keys()].join(', ') } as const;
+    // `npm owner` sends maintainers and nothing else, which Verdaccio takes for a package without versions.
+    if (typeof body !== 'object' || body === null || !Object.hasOwn(body, 'versions')) {
+      return {
+        ...change,
+        refused: 'The document says nothing of versions; owners are named in the registry’s configuration',
+      };
+    }
     // Without this, what was published after the client looked would go as well: it is not in the client's document.
     const stale = revision === undefined || revision !== stored._rev;
     return stale ? { ...change, refused: `${name} was changed in the meantime; try again` } : change;

@@ -315,7 +315,8 @@ export class Verdaccio6Storage implements EvidenceStorage {
       });
     };
     storage.changePackage = (name, incoming, revision, callback) => {
-      const sender = { user: currentRequest()?.request.remote_user?.name, revision };
+      const request = currentRequest()?.request;
+      const sender = { user: request?.remote_user?.name, revision, body: request?.body };
       const change = async (manifest: LocalManifest) => {
         await decide(documentChange(name, manifest, incoming, sender));
         applyChange(manifest, incoming, sender);
