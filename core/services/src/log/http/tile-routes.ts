@@ -26,10 +26,14 @@ export interface TileRoutes {
 export function addTileRoutes(app: FastifyInstance, { find, prefix, entries, schemas, ...options }: TileRoutes): void {
   const visibility = options.private === true ? 'private' : 'public';
   const { cache = new TileCache() } = options;
-  app.get(`${prefix}/checkpoint`, routeSchema(schemas?.checkpoint), async (request, reply) => {
+  // What is at hand is sent without a promise, and without returning the reply, which is one too.
+  app.get(`${prefix}/checkpoint`, routeSchema(schemas?.checkpoint), (request, reply) => {
     // Mutable, so nobody may answer for the log (tlog-tiles, Checkpoints).
     reply.header('cache-control', 'no-cache').type('text/plain; charset=utf-8');
-    return find(request).checkpoint();
+    const checkpoint = find(request).checkpoint();
+    if (typeof checkpoint !== 'string') return checkpoint;
+    reply.send(checkpoint);
+    return undefined;
   });
 
   const read = async (log: ReadableLog, path: string): Promise<Uint8Array> => {
@@ -40,13 +44,15 @@ export function addTileRoutes(app: FastifyInstance, { find, prefix, entries, sch
     return bytes;
   };
 
-  // Without a promise for what is at hand, which is most of what is read.
   app.get(`${prefix}/tile/*`, routeSchema(schemas?.tile), (request, reply) => {
     const { '*': path = '' } = request.params as { '*'?: string };
     const log = find(request);
     const known = cache.find(log, path);
-    if (known !== undefined) return sendImmutable(reply, known, 'application/octet-stream', visibility);
-    return read(log, path).then((bytes) => sendImmutable(reply, bytes, 'application/octet-stream', visibility));
+    if (known === undefined) {
+      return read(log, path).then((bytes) => sendImmutable(reply, bytes, 'application/octet-stream', visibility));
+    }
+    sendImmutable(reply, known, 'application/octet-stream', visibility);
+    return undefined;
   });
 }
 
