@@ -1,6 +1,5 @@
 import { createHash, createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
 import { mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { SignetError } from '@signet/primitives/basics';
 import type { SignerFacts } from '../policy/index.ts';
@@ -14,7 +13,11 @@ const maxAge = 30 * day;
 /** So long an answer counts that was less than a policy could wish for: "no evidence" may have become evidence. */
 const maxAgeOfLittle = day;
 
-const { version: clientVersion } = createRequire(import.meta.url)('../../package.json') as { version: string };
+/** The version of this verifier, by its package.json, which lies as deep above the sources as above what is built of them. */
+async function clientVersion(): Promise<string> {
+  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
 
 /** A package version, its bytes, and the trust root under which its evidence was verified. */
 export interface VerdictSubject {
@@ -71,7 +74,7 @@ export class VerdictCache {
       .update(await realpath(directory).catch(() => directory))
       .digest('hex');
     const path = join(folder, 'verdicts', `${project.slice(0, 32)}.json`);
-    const context = `signet verdicts, format 1, verifier ${clientVersion}, project ${project}\n`;
+    const context = `signet verdicts, format 1, verifier ${await clientVersion()}, project ${project}\n`;
     const content = await readFile(path).catch(() => undefined);
     return new VerdictCache(path, key, context, content && authentic(content, key, context));
   }

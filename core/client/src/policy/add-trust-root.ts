@@ -4,7 +4,7 @@ import { parsePolicy } from './parse-policy.ts';
 
 type Yaml = typeof import('yaml');
 
-const require = createRequire(import.meta.url);
+const require = (name: string): unknown => createRequire(import.meta.url)(name);
 
 /** A trust root that is fetched by TUF, as it is to stand in a policy. */
 export interface TrustRootEntry {

@@ -7,7 +7,7 @@ import type { ViolationCode } from './violation.ts';
 
 type Yaml = typeof import('yaml');
 
-const require = createRequire(import.meta.url);
+const require = (name: string): unknown => createRequire(import.meta.url)(name);
 
 /** A package whose evidence verified: what a rule can be made from. */
 export interface ProvenPackage {

@@ -5,7 +5,7 @@ import type { PolicyCode } from './violation.ts';
 
 type Yaml = typeof import('yaml');
 
-const require = createRequire(import.meta.url);
+const require = (name: string): unknown => createRequire(import.meta.url)(name);
 
 /** Loaded where YAML is read only: seventy files, which a run whose policy is known already does without. */
 function yaml(): Yaml {

@@ -50,7 +50,7 @@ export interface GithubPublisher {
 
 type Re2Module = typeof import('re2js');
 
-const require = createRequire(import.meta.url);
+const require = (name: string): unknown => createRequire(import.meta.url)(name);
 
 export const githubIssuer = 'https://token.actions.githubusercontent.com';
 

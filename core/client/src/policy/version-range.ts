@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 
 type Semver = typeof import('semver');
 
-const require = createRequire(import.meta.url);
+const require = (name: string): unknown => createRequire(import.meta.url)(name);
 
 /** Loaded where a range is written only: most patterns name packages without one. */
 function semver(): Semver {

@@ -28,6 +28,8 @@ export function inert(text: unknown, options: InertOptions = {}): string {
   const limit = options.limit ?? 4096;
   const whole = typeof text === 'string' ? text : textOf(text);
   const kept = whole.length > limit ? whole.slice(0, limit) : whole;
+  // Nearly everything is printable ASCII, where nothing is active.
+  if (kept === whole && /^[ -~]*$/.test(kept)) return kept;
   const escaped = kept.replace(activeCharacters(), (character) =>
     options.lines && character === '\n' ? character : `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
   );

@@ -6,7 +6,7 @@ import type { PackageLock, PackageSource } from './package-lock.ts';
 
 type Yaml = typeof import('yaml');
 
-const require = createRequire(import.meta.url);
+const require = (name: string): unknown => createRequire(import.meta.url)(name);
 const file = 'pnpm-lock.yaml';
 
 /**
