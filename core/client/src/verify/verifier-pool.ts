@@ -22,7 +22,7 @@ interface Thread {
 }
 
 /** A message from thread to thread costs as much as a small part of a verification, so several share one. */
-const tasksPerMessage = 8;
+const tasksPerMessage = 16;
 /** Tasks that a thread has in its queue, so that it never waits for the next. */
 const tasksPerThread = 2 * tasksPerMessage;
 
@@ -83,7 +83,9 @@ export class VerifierPool {
   }
 
   #freest(): Thread {
-    const [freest] = this.#threads.toSorted((a, b) => a.tasks.size - b.tasks.size);
+    let [freest] = this.#threads;
+    for (const thread of this.#threads)
+      if (freest === undefined || thread.tasks.size < freest.tasks.size) freest = thread;
     if (freest !== undefined && (freest.tasks.size === 0 || this.#threads.length >= this.#maximumThreads))
       return freest;
     return this.#startThread();

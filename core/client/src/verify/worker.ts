@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { SignetError } from '@signet/primitives/formats';
 // By the room's index, so that what is built keeps the room in one file.
-import { TrustMaterial, verifyBundle } from './index.ts';
+import { TrustMaterial, type VerifyOptions, verifyBundle } from './index.ts';
 import {
   optionsOf,
   plainError,
@@ -12,9 +12,10 @@ import {
 } from './worker-messages.ts';
 
 /** Answers one task; what is no refusal is a fault, which the pool passes on. */
-export function answer({ id, bundle, options }: WorkerTask, trust: TrustMaterial): WorkerAnswer {
+export function answer({ id, bundle, options }: WorkerTask, common: VerifyOptions): WorkerAnswer {
   try {
-    return { id, verified: plainVerified(verifyBundle(bundle, { ...optionsOf(options), trust })) };
+    const own = options === undefined ? common : { ...optionsOf(options), trust: common.trust };
+    return { id, verified: plainVerified(verifyBundle(bundle, own)) };
   } catch (error) {
     if (error instanceof SignetError) return { id, refused: plainError(error) };
     return { id, fault: error instanceof Error ? (error.stack ?? error.message) : String(error) };
@@ -30,5 +31,6 @@ const start = (workerData as Started | null)?.signetVerifier;
 if (start !== undefined && parentPort !== null) {
   const port = parentPort;
   const trust = TrustMaterial.fromTrustedRoot(start.trustedRoot, start.trustOptions);
-  port.on('message', (tasks: readonly WorkerTask[]) => port.postMessage(tasks.map((task) => answer(task, trust))));
+  const common = { ...optionsOf(start.common), trust };
+  port.on('message', (tasks: readonly WorkerTask[]) => port.postMessage(tasks.map((task) => answer(task, common))));
 }
