@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { generatePrivateKey } from '@signet/primitives/keys';
 import { after, before, describe, it } from 'mocha';
@@ -73,6 +73,18 @@ describe('an author whose key is in SoftHSM2', function () {
     );
     assert.equal(signed.code, 0, signed.stderr);
     const verified = await workshop.signet(['verify', 'notes.txt', '--key', 'npm.pub', ...trusted]);
+    assert.equal(verified.code, 0, verified.stderr);
+  });
+
+  it('signs a file that is too large to be held whole, since the device is given its digest', async () => {
+    const file = await open(workshop.path('large'), 'w');
+    await file.truncate(300 * 1024 * 1024);
+    await file.close();
+    const trusted = ['--trusted-root', instance.urls.trustedRoot];
+    const sign = ['sign', 'large', '--key', uri, '--registry', instance.urls.registry, ...trusted];
+    const signed = await workshop.signet(sign, { env });
+    assert.equal(signed.code, 0, signed.stderr);
+    const verified = await workshop.signet(['verify', 'large', '--key', 'npm.pub', ...trusted]);
     assert.equal(verified.code, 0, verified.stderr);
   });
 

@@ -69,8 +69,8 @@ export class BundleSigner {
   }
 
   /**
-   * Signs a file that is read once, piece by piece: memory does not grow with it, where the key can sign so (keys in memory
-   * with ECDSA or RSA). For other keys it is read whole.
+   * Signs a file that is read once, piece by piece: memory does not grow with it, where the key can sign so (in memory with ECDSA
+   * or RSA, in a device with ECDSA). For other keys it is read whole.
    *
    * @throws ERR_INPUT_TOO_LARGE when it would have to be read whole and is larger than 256 MiB; ERR_USAGE when it cannot be read
    */

@@ -65,7 +65,7 @@ export function externalCommandSigner(options: ExternalCommand): Signer {
         ...(hash === undefined ? {} : { digest: { algorithm: hash, value: toBase64(digest(hash, message)) } }),
       };
       const answer = await run(program, args, `${JSON.stringify(request)}\n`, options);
-      return checkedSignature(program, options, message, readAnswer(program, answer));
+      return checkedSignature(program, options, { message }, readAnswer(program, answer));
     },
   };
 }

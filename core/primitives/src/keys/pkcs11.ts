@@ -1,4 +1,4 @@
-import { digest } from '../crypto/index.ts';
+import { digest, digestStream, type SignedContent } from '../crypto/index.ts';
 import {
   der,
   fromHex,
@@ -63,22 +63,29 @@ export async function pkcs11Signer(options: Pkcs11Key): Promise<Signer> {
   const mechanism = ecdsa ? cryptoki.CKM_ECDSA : cryptoki.CKM_SHA256_RSA_PKCS;
   const hash = keyDetailsHash(keyDetails);
   const sessions = new Sessions(first, open);
+  const askDevice = async (data: Uint8Array, content: SignedContent): Promise<Uint8Array> => {
+    const raw = await sessions.use(async (session) => {
+      try {
+        module.C_SignInit(session, { mechanism, parameter: null }, privateKey);
+        return await module.C_SignAsync(session, Buffer.from(data), Buffer.alloc(1024));
+      } catch (cause) {
+        throw signerFailure(token, 'does not sign', cause);
+      }
+    });
+    const signature = new Uint8Array(ecdsa ? ecdsaFromRaw(raw) : raw);
+    return checkedSignature(token, { publicKey, keyDetails }, content, signature);
+  };
+  // CKM_ECDSA signs a digest and cuts nothing off; the RSA mechanism hashes by itself.
+  if (!ecdsa || hash === undefined) {
+    return { publicKey, keyDetails, sign: (message) => askDevice(message, { message }) };
+  }
   return {
     publicKey,
     keyDetails,
-    async sign(message) {
-      // CKM_ECDSA signs a digest and cuts nothing off; the RSA mechanism hashes by itself.
-      const data = ecdsa && hash !== undefined ? digest(hash, message) : message;
-      const raw = await sessions.use(async (session) => {
-        try {
-          module.C_SignInit(session, { mechanism, parameter: null }, privateKey);
-          return await module.C_SignAsync(session, Buffer.from(data), Buffer.alloc(1024));
-        } catch (cause) {
-          throw signerFailure(token, 'does not sign', cause);
-        }
-      });
-      const signature = new Uint8Array(ecdsa ? ecdsaFromRaw(raw) : raw);
-      return checkedSignature(token, { publicKey, keyDetails }, message, signature);
+    sign: (message) => askDevice(digest(hash, message), { message }),
+    async signStream(message) {
+      const value = await digestStream(hash, message);
+      return { signature: await askDevice(value, { digest: { algorithm: hash, value } }), digest: value };
     },
   };
 }

@@ -1,4 +1,4 @@
-import { importPublicKey, verifySignature } from '../crypto/index.ts';
+import { importPublicKey, type SignedContent, verifySignature } from '../crypto/index.ts';
 import { der, type KeyDetails, type PublicKeyInfo, SignetError } from '../formats/index.ts';
 
 /** The error of a signer that is not in this process. */
@@ -14,12 +14,13 @@ export function signerFailure(name: string, problem: string, cause?: unknown): S
 export function checkedSignature(
   name: string,
   key: { readonly publicKey: PublicKeyInfo; readonly keyDetails: KeyDetails },
-  message: Uint8Array,
+  content: SignedContent,
   signature: Uint8Array,
 ): Uint8Array {
   let verified = false;
   try {
-    verified = verifySignature({ key: importPublicKey(key.publicKey), details: key.keyDetails, message, signature });
+    const check = { key: importPublicKey(key.publicKey), details: key.keyDetails, signature };
+    verified = verifySignature({ ...check, ...content });
   } catch (cause) {
     throw signerFailure(name, 'gave something that is no signature', cause);
   }
