@@ -204,7 +204,11 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** Whether both hold the same bytes. Not constant in time: for public values only. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && compareBytes(a, b) === 0;
+  if (a.length !== b.length) return false;
+  // Ids and hashes mostly differ in their first byte, and are compared sooner than Node is called.
+  if (a.length > 64) return compareBytes(a, b) === 0;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
 }
 
 /** Lexicographic order of bytes: negative, zero or positive. */

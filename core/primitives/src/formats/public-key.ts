@@ -67,6 +67,18 @@ const rawKeys: Readonly<Record<string, { algorithm: PublicKeyInfo['algorithm']; 
   [oids.mlDsa87]: { algorithm: 'ml-dsa-87', length: 2592 },
 };
 
+/** What the key of nearly every signer begins with, up to the 04 of its point; DER has no other way to write it (RFC 5480 §2). */
+const p256Start = Uint8Array.of(
+  ...[0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01],
+  ...[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04],
+);
+
+function isP256(spki: Uint8Array): boolean {
+  if (spki.length !== p256Start.length + 64) return false;
+  for (let at = 0; at < p256Start.length; at++) if (spki[at] !== p256Start[at]) return false;
+  return true;
+}
+
 /**
  * Reads a SubjectPublicKeyInfo. Elliptic curve keys must be on a named curve and uncompressed (RFC 5480 §2).
  *
@@ -75,6 +87,7 @@ const rawKeys: Readonly<Record<string, { algorithm: PublicKeyInfo['algorithm']; 
  */
 export function parsePublicKeyInfo(spki: Uint8Array): PublicKeyInfo {
   if (spki.length > 16 * 1024) throw new SignetError('ERR_INPUT_TOO_LARGE', 'public key is longer than 16 KiB');
+  if (isP256(spki)) return { spki, algorithm: 'ecdsa', curve: 'P-256', keyBytes: spki.subarray(p256Start.length - 1) };
   const [algorithmNode, keyNode, ...rest] = parseDer(spki, 'public key').sequence();
   if (algorithmNode === undefined || keyNode === undefined || rest.length > 0) {
     throw new SignetError('ERR_DER', 'public key: expected an algorithm and a BIT STRING');

@@ -152,7 +152,8 @@ function readRange(parent: JsonObject, path: string): TimeRange {
 
 /** Whether `time` lies in the closed interval. */
 export function isWithin(range: TimeRange, time: Date): boolean {
-  return range.start <= time && (range.end === undefined || time <= range.end);
+  const moment = time.getTime();
+  return range.start.getTime() <= moment && (range.end === undefined || moment <= range.end.getTime());
 }
 
 /** The trusted root's JSON value. */

@@ -159,7 +159,7 @@ export class Certificate {
 
   /** Whether `time` lies within the validity period, both ends included (RFC 5280 §4.1.2.5). */
   isValidAt(time: Date): boolean {
-    return this.notBefore <= time && time <= this.notAfter;
+    return this.notBefore.getTime() <= time.getTime() && time.getTime() <= this.notAfter.getTime();
   }
 
   /** Whether subject and issuer are the same name. */
