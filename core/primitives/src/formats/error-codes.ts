@@ -126,7 +126,7 @@ export const errorCodes = {
     'The file instance.yaml or an option of the instance is malformed, or the two contradict each other.',
   ERR_INSTANCE_FORMAT: 'The data directory was written by a newer version.',
   ERR_LISTEN:
-    'The instance cannot listen on its port: another program has it, or the address is not one of this machine.',
+    'The server cannot listen on its port: another program has it, or the address is not one of this machine.',
   ERR_INSTANCE_URL: 'The public URL is not the one that was fixed when the instance was created.',
   ERR_DEVELOPMENT_ONLY: 'A development feature was asked of an instance that is not for development.',
   ERR_PLUGIN_CONFIG: 'The configuration of the registry plugin is malformed; the registry does not start.',
