@@ -138,9 +138,11 @@ function checkSignature(policy: Policy, requirement: SignatureRequirement, facts
   const good = judged
     .filter(({ problems }) => problems.length === 0)
     .map(({ attestation }) => attestation.verified.signer);
-  // A person who signs twice is one person: distinct by issuer and subject, not by certificate.
+  // A person who signs twice is one person: distinct by issuer and subject, not by certificate. Of keys, by whose they are.
   const distinct = new Set(
-    good.map((signer) => JSON.stringify(signer.kind === 'key' ? '' : [signer.issuer, signer.subject.value])),
+    good.map((signer) =>
+      JSON.stringify(signer.kind === 'key' ? [signer.publisher] : [signer.issuer, signer.subject.value]),
+    ),
   );
   if (distinct.size >= requirement.threshold) return [];
   if (distinct.size === 0) return best(judged.map(({ problems }) => problems));

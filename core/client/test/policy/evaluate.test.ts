@@ -19,6 +19,8 @@ trustRoots:
     packages: ['@acme/*']
     issuers: [https://login.acme.example, https://token.actions.githubusercontent.com]
 publishers:
+  vault: { key: { file: vault.pub } }
+  safe: { key: { file: safe.pub } }
   humans: { oidc: { issuer: https://login.acme.example, san: [alice@acme.example, bob@acme.example] } }
   scanner: { oidc: { issuer: https://login.acme.example, sanRegex: 'scan-[0-9]+@acme\\.example' } }
   ci:
@@ -27,6 +29,7 @@ publishers:
 rules:
   - { id: people, match: ['@acme/widgets'], require: [ { signature: { by: [humans] } } ] }
   - { id: two, match: ['@acme/core@>=2'], require: [ { signature: { by: [humans], threshold: 2 } } ] }
+  - { id: keys, match: ['@acme/keys'], require: [ { signature: { by: [humans, vault, safe], threshold: 2 } } ] }
   - { id: built, match: ['@acme/built'], require: [ { provenance: { by: [ci], tagMatchesVersion: true } } ] }
   - { id: scan, match: ['@acme/scanned'], require: [ { attestation: { predicateType: scan/v1, by: [scanner], maxAge: 7d } } ] }
   - { id: soft, match: ['@acme/soft'], mode: warn, require: [ { signature: { by: [humans] } } ] }
@@ -43,6 +46,9 @@ const now = new Date('2026-11-20T00:00:00Z');
 function person(email: string, issuer = 'https://login.acme.example'): SignerFacts {
   return { kind: 'certificate', issuer, subject: { type: 'email', value: email }, claims: {} };
 }
+
+const vault: SignerFacts = { kind: 'key', publisher: 'vault' };
+const safe: SignerFacts = { kind: 'key', publisher: 'safe' };
 
 function workflow(change: Record<string, string> = {}): SignerFacts {
   const claims = {
@@ -134,6 +140,9 @@ const table: [what: string, facts: PackageFacts, expected: string][] = [
     'TP121 error',
   ],
   ['two distinct signers', about('@acme/core', [alice, bob], { version: '2.0.0' }), ''],
+  ['two distinct keys', about('@acme/keys', [by(vault), by(safe)]), ''],
+  ['a key and a person', about('@acme/keys', [by(vault), alice]), ''],
+  ['one key twice where two signers are needed', about('@acme/keys', [by(vault), by(vault)]), 'TP113 error'],
   ['one signer twice where two are needed', about('@acme/core', [alice, alice], { version: '2.0.0' }), 'TP113 error'],
   ['a version below the rule’s range', about('@acme/core', [], { version: '1.0.0' }), 'TP101 warning'],
   ['a pre-release within the rule’s range', about('@acme/core', [], { version: '2.0.0-rc.1' }), 'TP115 error'],
