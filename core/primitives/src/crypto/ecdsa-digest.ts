@@ -1,5 +1,5 @@
 import type { ECDH } from 'node:crypto';
-import { type EcCurve, nodeCrypto, parseDer } from '../formats/index.ts';
+import { type EcCurve, nodeCrypto, parseDer, toPem } from '../formats/index.ts';
 import { invert } from './modular-inverse.ts';
 
 /** y² = x³ − 3x + b over the prime field `p`, with a base point of prime order `n` (FIPS 186-5, SP 800-186). */
@@ -10,6 +10,10 @@ interface Curve {
   readonly n: bigint;
   readonly bytes: number;
   readonly orderBits: number;
+  /** SubjectPublicKeyInfo (RFC 5480) as far as the coordinates of an uncompressed point, in hex. */
+  readonly keyHead: string;
+  /** As strong as the curve, and no longer than its order. */
+  readonly hash: 'sha256' | 'sha384' | 'sha512';
 }
 
 const curves: Readonly<Record<EcCurve, Curve>> = {
@@ -20,6 +24,8 @@ const curves: Readonly<Record<EcCurve, Curve>> = {
     n: 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n,
     bytes: 32,
     orderBits: 256,
+    keyHead: '3059301306072a8648ce3d020106082a8648ce3d03010703420004',
+    hash: 'sha256',
   },
   'P-384': {
     name: 'secp384r1',
@@ -28,6 +34,8 @@ const curves: Readonly<Record<EcCurve, Curve>> = {
     n: 0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n,
     bytes: 48,
     orderBits: 384,
+    keyHead: '3076301006072a8648ce3d020106052b8104002203620004',
+    hash: 'sha384',
   },
   'P-521': {
     name: 'secp521r1',
@@ -36,6 +44,8 @@ const curves: Readonly<Record<EcCurve, Curve>> = {
     n: 2n ** 521n - 2n ** 260n + 0xa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409n,
     bytes: 66,
     orderBits: 521,
+    keyHead: '30819b301006072a8648ce3d020106052b810400230381860004',
+    hash: 'sha512',
   },
 };
 
@@ -111,11 +121,47 @@ function agreement({ name }: Curve): ECDH {
   return known;
 }
 
+/** A message that `node:crypto` can hash, and its digest as ECDSA counts it. */
+interface Stand {
+  readonly message: Uint8Array;
+  readonly number: bigint;
+}
+
+const stands = new Map<string, readonly Stand[]>();
+
+/** Two messages, because for each there is one key that it cannot stand in for. */
+function standsOf({ hash }: Curve): readonly Stand[] {
+  let known = stands.get(hash);
+  if (known === undefined) {
+    known = [new Uint8Array(0), new Uint8Array(1)].map((message) => ({
+      message,
+      number: toBigInt(nodeCrypto().hash(hash, message, 'buffer')),
+    }));
+    stands.set(hash, known);
+  }
+  return known;
+}
+
+/** The hex of a DER INTEGER that is not negative. */
+function derInteger(value: bigint): string {
+  const plain = value.toString(16);
+  const even = plain.length % 2 === 0 ? plain : `0${plain}`;
+  const content = even < '8' ? even : `00${even}`;
+  return `02${toHexNumber(BigInt(content.length / 2), 1)}${content}`;
+}
+
+/** Written again, so that OpenSSL sees the numbers that the key was made for, however it reads signatures. */
+function encodeSignature(r: bigint, s: bigint): Buffer {
+  const content = derInteger(r) + derInteger(s);
+  const length = content.length / 2;
+  return Buffer.from(`30${length < 128 ? '' : '81'}${toHexNumber(BigInt(length), 1)}${content}`, 'hex');
+}
+
 /**
  * ECDSA verification (FIPS 186-5 §6.4.2) of a digest without its message, which hashedrekord needs and `node:crypto`
- * does not offer. With u₁ = z/s and u₂ = r/s, the verified point R = u₁G + u₂Q is u₂((z/r)G + Q): the first product
- * is an ECDH public key, the second an ECDH secret, which is just R's x. Both scalar multiplications are OpenSSL's;
- * the addition between them is exact, with its special cases.
+ * does not offer. A signature (r, s) over the number z by the key Q is one over the number e of another message by the key
+ * Q + ((z - e)/r)G: for both, R is (zG + rQ)/s. So OpenSSL is given a message whose digest is known, and that key. The
+ * multiplication and the verification are OpenSSL's; the addition between them is exact, with its special cases.
  *
  * @param point uncompressed public key point, already found to be on the curve ({@link isOnCurve})
  * @param digest of the message; longer ones are cut to the order's length (FIPS 186-5 §6.4.2 step 2)
@@ -131,27 +177,30 @@ export function verifyEcdsaDigest(
   const numbers = readSignature(signature);
   if (numbers === undefined) return false;
   const { r, s } = numbers;
-  const { n } = curve;
+  const { n, bytes } = curve;
   if (r <= 0n || r >= n || s <= 0n || s >= n) return false;
 
   let z = toBigInt(digest);
   const excess = digest.length * 8 - curve.orderBits;
   if (excess > 0) z >>= BigInt(excess);
 
-  // One inversion for both quotients: 1/r = s/(rs) and r/s = r²/(rs).
-  const inverse = invert((r * s) % n, n);
-  const factor = (((z * s) % n) * inverse) % n;
-  const secondFactor = (((r * r) % n) * inverse) % n;
-  const ecdh = agreement(curve);
-  const publicPoint = readPoint(point, curve.bytes);
-  let sum: Point | undefined = publicPoint;
-  if (factor !== 0n) {
-    ecdh.setPrivateKey(toBytes(factor, curve.bytes));
-    sum = add(readPoint(ecdh.getPublicKey(), curve.bytes), publicPoint, curve);
+  const inverse = invert(r, n);
+  const publicPoint = readPoint(point, bytes);
+  for (const { message, number } of standsOf(curve)) {
+    const key = shift(publicPoint, modulo((z - number) * inverse, n), curve);
+    // The sum is infinity, which is no key. It is not for the other message.
+    if (key === undefined) continue;
+    const spki = Buffer.from(`${curve.keyHead}${toHexNumber(key.x, bytes)}${toHexNumber(key.y, bytes)}`, 'hex');
+    const { createPublicKey, verify } = nodeCrypto();
+    return verify(curve.hash, message, createPublicKey(toPem('PUBLIC KEY', spki)), encodeSignature(r, s));
   }
-  // u₂ is not 0, so R is infinity exactly when the sum is.
-  if (sum === undefined) return false;
-  ecdh.setPrivateKey(toBytes(secondFactor, curve.bytes));
-  const encoded = Buffer.from(`04${toHexNumber(sum.x, curve.bytes)}${toHexNumber(sum.y, curve.bytes)}`, 'hex');
-  return toBigInt(ecdh.computeSecret(encoded)) % n === r;
+  return false;
+}
+
+/** The point plus `factor` times the base point; undefined when that is infinity. */
+function shift(point: Point, factor: bigint, curve: Curve): Point | undefined {
+  if (factor === 0n) return point;
+  const ecdh = agreement(curve);
+  ecdh.setPrivateKey(toBytes(factor, curve.bytes));
+  return add(readPoint(ecdh.getPublicKey(), curve.bytes), point, curve);
 }

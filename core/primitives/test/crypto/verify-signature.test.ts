@@ -116,12 +116,34 @@ describe('verifySignature', () => {
           `${name} r=${r} s=${s}`,
         );
       }
-      // A zero digest makes the first factor 0.
-      const zero = new Uint8Array(value.length);
+      // The digests of the messages that stand in for others, and no digest of any message.
       const jwk = privateKey.export({ format: 'jwk' });
       const secret = Buffer.from(jwk.d ?? '', 'base64url');
-      const signature = oracle.sign(zero, secret, { prehash: false, format: 'der', lowS: false });
-      assert.equal(verifySignature({ key, details, digest: { algorithm: hash, value: zero }, signature }), true);
+      for (const digest of [
+        createHash(hash).digest(),
+        createHash(hash).update('\0').digest(),
+        Buffer.alloc(value.length),
+      ]) {
+        const signature = oracle.sign(digest, secret, { prehash: false, format: 'der', lowS: false });
+        const holds = (given: Uint8Array) =>
+          verifySignature({ key, details, digest: { algorithm: hash, value: given }, signature });
+        assert.deepEqual([holds(digest), holds(value)], [true, false]);
+      }
+      // A key for which the message that stands in has none, as only its holder can make it: with the nonce k, the private
+      // key is (e - z)/r, and the signature over z is (r, e/k).
+      const { Fn, BASE } = oracle.Point;
+      const number = (bytes: Uint8Array) => Fn.create(BigInt(`0x${Buffer.from(bytes).toString('hex')}`));
+      const e = number(createHash(hash).digest());
+      const r = Fn.create(BASE.multiply(7n).x);
+      const special = Fn.mul(Fn.sub(e, number(value)), Fn.inv(r));
+      const specialPoint = BASE.multiply(special).toBytes(false);
+      const signature = der.sequence(der.integer(r), der.integer(Fn.mul(e, Fn.inv(7n))));
+      const verified = { prehash: false, format: 'der', lowS: false } as const;
+      assert.equal(oracle.verify(signature, value, specialPoint, verified), true);
+      const spki = Buffer.concat([spkiOf(publicKey).subarray(0, -specialPoint.length), specialPoint]);
+      const check = { key: importPublicKey(spki), details, signature };
+      assert.equal(verifySignature({ ...check, digest: { algorithm: hash, value } }), true);
+      assert.equal(verifySignature({ ...check, digest: { algorithm: hash, value: createHash(hash).digest() } }), false);
     }
   });
 
