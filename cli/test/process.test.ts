@@ -79,7 +79,7 @@ describe('signet as a process', () => {
     assert.equal(code, 2);
     assert.match(stderr, /^passed over: SIGSTORE_ID_TOKEN is not set\npassed over: GitHub Actions: /);
     assert.match(stderr, /permissions: \{ id-token: write \}/);
-    assert.match(stderr, /\nnot here: GitLab CI, .*\nsignet: there is no identity here/);
+    assert.match(stderr, /\nnot here: Forgejo Actions, GitLab CI, .*\nsignet: there is no identity here/);
   });
 
   it('names the source that would be used, before it can fail', async () => {
