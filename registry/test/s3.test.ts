@@ -7,7 +7,7 @@ import { UplinkScene } from './support/uplink-scene.ts';
 import { VerdaccioProcess } from './support/verdaccio.ts';
 
 describe('two Verdaccios over one S3 bucket', function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   let scene: UplinkScene;
   let s3: S3;
   let one: VerdaccioProcess;
@@ -18,7 +18,7 @@ describe('two Verdaccios over one S3 bucket', function () {
     VerdaccioProcess.start({ folder: scene.folder, file, configuration: configuration(), env: s3.env });
 
   function configuration() {
-    const limits = { lockMilliseconds: 1500 };
+    const limits = { lockMilliseconds: 3000 };
     const { storage: _, ...settings } = scene.configuration({ publish: 'enforce', tarballs: 'enforce', limits });
     return { ...settings, store: s3.store, plugins: s3.plugins };
   }
