@@ -1,9 +1,28 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { fetchClient } from './clients.ts';
 
+interface S3Object {
+  readonly bucket: string;
+  readonly key: string;
+  readonly metadata: object;
+  content: Readable | Buffer | null;
+}
+
+interface S3Store {
+  getResourcePath(bucket: string, key: string, resource: string): string;
+  putMetadata(bucket: string, key: string, metadata: object, md5: string): Promise<void>;
+  putObject(object: S3Object): Promise<{ size: number; md5: string }>;
+  getObject(...place: readonly unknown[]): Promise<S3Object | null>;
+  deleteObject(...place: readonly unknown[]): Promise<void>;
+}
+
 interface S3rver {
+  readonly store: S3Store;
   run(): Promise<{ readonly port: number }>;
   close(): Promise<void>;
 }
@@ -45,6 +64,7 @@ export class S3 {
       directory: folder,
       configureBuckets: [{ name: bucket }],
     });
+    makeConsistent(running.store);
     const { port } = await running.run();
     return new S3(running, folder, port, dirname(plugin.folder));
   }
@@ -82,4 +102,38 @@ export class S3 {
   async stop(): Promise<void> {
     await this.#server.close();
   }
+}
+
+/**
+ * Amazon's S3 replaces objects as a whole, and whoever reads after a write sees it. This server empties the file first, fills it in
+ * place and answers before it is written, so that a reader may find half an object, or fail: here one thing is done after the other.
+ */
+function makeConsistent(store: S3Store): void {
+  let last: Promise<unknown> = Promise.resolve();
+  const alone = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = last.then(work);
+    last = done.catch(() => undefined);
+    return done;
+  };
+  const getObject = store.getObject.bind(store);
+  const deleteObject = store.deleteObject.bind(store);
+  store.getObject = (...place) =>
+    alone(async () => {
+      const object = await getObject(...place);
+      if (object?.content instanceof Readable) object.content = Readable.from([await buffer(object.content)]);
+      return object;
+    });
+  store.putObject = async ({ bucket, key, metadata, content }) => {
+    // What comes from a client that stalls must not stop the others.
+    const bytes = content instanceof Readable ? await buffer(content) : (content ?? Buffer.alloc(0));
+    return alone(async () => {
+      const path = store.getResourcePath(bucket, key, 'object');
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, bytes);
+      const md5 = createHash('md5').update(bytes).digest('hex');
+      await store.putMetadata(bucket, key, metadata, md5);
+      return { size: bytes.length, md5 };
+    });
+  };
+  store.deleteObject = (...place) => alone(() => deleteObject(...place));
 }
